@@ -1,0 +1,133 @@
+"""What can go wrong with a request: each error knows its status and its one short reason.
+
+An error never carries a body: wording belongs to `profiles/`. The reason is the same word in the
+answer, the access log, the metric label and the documentation.
+
+    GatewayError
+    ├── RequestRefused        400 405 413 414 431   the request itself is at fault
+    ├── RouteNotFound         404
+    ├── AuthenticationFailed  401                   no token, or not a good one (see `Flaw`)
+    ├── ClaimsUnmet           403                   a good token without the claims a route requires
+    ├── KeysUnavailable       503                   the token can't be judged now: never a 401
+    └── UpstreamError         502 503 504           refused, broken, timed out, saturated
+"""
+
+from enum import Enum
+
+
+class Flaw(Enum):
+    """Why a token was not accepted; the value is the public reason of the denial.
+
+    The packages word these differently, and some alike: profiles map flaws to sentences.
+    """
+
+    MISSING = ("missing", "token_missing")
+    HEADER_EMPTY = ("header_empty", "header_invalid")  # a prefix, and nothing behind it
+    HEADER_PARTS = ("header_parts", "header_invalid")  # more parts than prefix and token
+    UNDECODABLE = ("undecodable", "token_invalid")  # not a JWS, or its signature is wrong
+    INVALID = ("invalid", "token_invalid")  # algorithm, crit, nbf, iat, aud, iss, types
+    EXPIRED = ("expired", "token_expired")
+    NO_EXPIRY = ("no_expiry", "token_invalid")
+    NO_ID = ("no_id", "token_invalid")
+    NO_TYPE = ("no_type", "token_wrong_type")
+    WRONG_TYPE = ("wrong_type", "token_wrong_type")
+    NO_USER = ("no_user", "token_invalid")
+    REVOKED = ("revoked", "token_revoked")
+
+    @property
+    def reason(self) -> str:
+        return self.value[1]
+
+
+class GatewayError(Exception):
+    """The root of all answers that the gateway gives instead of an upstream.
+
+    `status` is the HTTP status, `reason` the short word; `str(error)` is a sentence for people
+    that never contains anything the client sent.
+    """
+
+    status = 500
+    reason = "internal_error"
+    retry_after: int | None = None  # seconds
+
+
+class RequestRefused(GatewayError):
+    """The request can't be forwarded as it is."""
+
+    def __init__(self, status: int, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+
+
+class RouteNotFound(GatewayError):
+    status = 404
+    reason = "route_not_found"
+
+    def __init__(self) -> None:
+        super().__init__("no route matches this request")
+
+
+class AuthenticationFailed(GatewayError):
+    """No usable token, or a bad one; `issuer` names whose wording applies."""
+
+    status = 401
+
+    def __init__(self, flaw: Flaw, *, issuer: str) -> None:
+        super().__init__(flaw.reason)
+        self.flaw = flaw
+        self.issuer = issuer
+        self.reason = flaw.reason
+
+
+class ClaimsUnmet(GatewayError):
+    """The token is good but lacks what the route requires."""
+
+    status = 403
+    reason = "claims_unmet"
+
+    def __init__(self, *, issuer: str) -> None:
+        super().__init__("the token lacks claims that this route requires")
+        self.issuer = issuer
+
+
+class KeysUnavailable(GatewayError):
+    """The issuer's keys can't be had at present, so the token can't be judged."""
+
+    status = 503
+    reason = "keys_unavailable"
+
+    def __init__(self, *, issuer: str, retry_after: int) -> None:
+        super().__init__("the keys to verify this token are not available at present")
+        self.issuer = issuer
+        self.retry_after = retry_after
+
+
+class UpstreamError(GatewayError):
+    """The upstream gave no usable answer; use the four constructors below."""
+
+    def __init__(
+        self, status: int, reason: str, detail: str, *, retry_after: int | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.retry_after = retry_after
+
+    @classmethod
+    def refused(cls) -> "UpstreamError":
+        return cls(502, "upstream_refused", "the upstream did not accept a connection")
+
+    @classmethod
+    def broken(cls, detail: str = "the upstream gave no valid answer") -> "UpstreamError":
+        return cls(502, "upstream_broken", detail)
+
+    @classmethod
+    def timeout(cls) -> "UpstreamError":
+        return cls(504, "upstream_timeout", "the upstream did not answer in time")
+
+    @classmethod
+    def saturated(cls) -> "UpstreamError":
+        return cls(
+            503, "upstream_saturated", "all connections to the upstream are busy", retry_after=1
+        )

@@ -1,0 +1,115 @@
+"""The head of a request as every step of the pipeline sees it, and the one reading of its target.
+
+Rules
+- The path that routes is the path that Django will see: percent-decoded exactly once.
+- The target goes upstream byte for byte; what two servers could read differently is refused.
+- RFC 9112 §3.2: origin form only; §3.2.3: exactly one valid Host.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+from gateway.errors import RequestRefused
+
+# One pass over the ordinary case: no escapes, no dot segments, no empty segments.
+_PLAIN_PATH = re.compile(rb"(?:/(?!\.{1,2}(?:[/;]|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_NEVER_IN_TARGET = re.compile(rb"[\x00-\x20\x7f#]")
+_NEVER_IN_PATH = re.compile(rb"[\x80-\xff\\]")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_DOT_SEGMENT = re.compile(rb"[/\\]\.{1,2}(?:[/\\;]|$)")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """One request's head.
+
+    `target` is what stands in the request line, `path` its path percent-decoded once (bytes, as
+    Django's resolver sees it), `query` the bytes behind the first `?`. Header names are in lower
+    case. `peer` is the address of the connection, None where it has none (unix sockets).
+    """
+
+    method: str
+    target: bytes
+    path: bytes
+    query: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+    scheme: str = "http"
+    peer: str | None = None
+    http_version: str = "1.1"
+
+    def header(self, name: bytes) -> bytes | None:
+        """The field's value, or None; several lines are joined by a comma as WSGI servers do."""
+        found: bytes | None = None
+        for key, value in self.headers:
+            if key == name:
+                found = value if found is None else found + b"," + value
+        return found
+
+    @property
+    def is_preflight(self) -> bool:
+        """A CORS preflight (Fetch §3.2.2), which browsers send without credentials."""
+        return (
+            self.method == "OPTIONS" and self.header(b"access-control-request-method") is not None
+        )
+
+
+def parse_target(target: bytes) -> tuple[bytes, bytes]:
+    """The decoded path and the raw query of a request target in origin form.
+
+    Raises RequestRefused (400) where another reader could see another path: absolute or asterisk
+    form, control characters, broken escapes, dot segments, backslashes, fragments.
+    """
+    raw_path, _, query = target.partition(b"?")
+    if _PLAIN_PATH.fullmatch(raw_path) and raw_path:
+        if query and _NEVER_IN_TARGET.search(query):
+            raise _invalid("the query contains characters that must be percent-encoded")
+        return raw_path, query
+    if not raw_path.startswith(b"/"):
+        raise _invalid("the request target must be a path")
+    if _NEVER_IN_TARGET.search(target) or _NEVER_IN_PATH.search(raw_path):
+        raise _invalid("the path contains characters that must be percent-encoded")
+    if _BROKEN_ESCAPE.search(raw_path):
+        raise _invalid("the path contains a broken percent-encoding")
+    path = unquote_to_bytes(raw_path)
+    if _CONTROL.search(path):
+        raise _invalid("the path contains control characters")
+    if _DOT_SEGMENT.search(path):
+        raise _invalid("the path contains dot segments")
+    return path, query
+
+
+def simplified(path: bytes) -> bytes | None:
+    """The path as a server that merges slashes would read it, None where that is no other path."""
+    if b"//" not in path and b"\\" not in path:
+        return None
+    return re.sub(rb"[/\\]+", b"/", path)
+
+
+def host_of(request: RequestHead) -> bytes | None:
+    """The request's one Host, None for an HTTP/1.0 request without; else RequestRefused (400)."""
+    found: bytes | None = None
+    for name, value in request.headers:
+        if name == b"host":
+            if found is not None:
+                raise RequestRefused(400, "host_invalid", "more than one Host header")
+            found = value
+    if found is None:
+        if request.http_version == "1.0":
+            return None
+        raise RequestRefused(400, "host_invalid", "the Host header is missing")
+    if not is_valid_host(found):
+        raise RequestRefused(400, "host_invalid", "the Host header is not valid")
+    return found
+
+
+def is_valid_host(value: bytes) -> bool:
+    """Whether this is a host name or address with an optional port (RFC 9110 §7.2)."""
+    return _HOST.fullmatch(value) is not None
+
+
+def _invalid(detail: str) -> RequestRefused:
+    return RequestRefused(400, "path_invalid", detail)

@@ -1,0 +1,127 @@
+"""Which route answers a request: the first that matches wins.
+
+Paths are prefixes on segment borders (`/api` matches `/api` and `/api/x`, not `/apix`; `/api/`
+does not match `/api`, which Django redirects), or exact with `=/path`. Pure: no I/O, no clock.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.config import RouteConfig
+from gateway.errors import RequestRefused, RouteNotFound
+from gateway.request import simplified
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """One line of the route table, with its matcher taken apart."""
+
+    name: str
+    config: RouteConfig
+    prefix: bytes
+    is_exact: bool
+    methods: frozenset[str] | None
+    hosts: frozenset[str] | None
+    host_suffixes: tuple[str, ...]
+
+    @classmethod
+    def compile(cls, config: RouteConfig) -> "Route":
+        is_exact = config.path.startswith("=")
+        hosts = config.hosts
+        return cls(
+            name=config.name,
+            config=config,
+            prefix=config.path.removeprefix("=").encode(),
+            is_exact=is_exact,
+            methods=frozenset(config.methods) if config.methods is not None else None,
+            hosts=frozenset(h for h in hosts if not h.startswith("*."))
+            if hosts is not None
+            else None,
+            host_suffixes=tuple(h[1:] for h in hosts or () if h.startswith("*.")),
+        )
+
+    def matches_path(self, path: bytes) -> bool:
+        prefix = self.prefix
+        if self.is_exact:
+            return path == prefix
+        if not path.startswith(prefix):
+            return False
+        return prefix.endswith(b"/") or len(path) == len(prefix) or path[len(prefix)] == 0x2F
+
+    def matches_host(self, host: str) -> bool:
+        if self.hosts is None:
+            return True
+        return host in self.hosts or host.endswith(self.host_suffixes or ("\0",))
+
+    def mismatch(self, method: str, host: str, path: bytes) -> str | None:
+        """Why this route does not answer, in a few words; None where it does."""
+        if not self.matches_host(host):
+            return "host differs"
+        if not self.matches_path(path):
+            return "path differs"
+        if self.methods is not None and method not in self.methods:
+            return "method differs"
+        return None
+
+
+class RouteTable:
+    """The routes in the file's order."""
+
+    __slots__ = ("_routes",)
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = tuple(routes)
+
+    @classmethod
+    def compile(cls, configs: Iterable[RouteConfig]) -> "RouteTable":
+        return cls([Route.compile(config) for config in configs])
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        return self._routes
+
+    def find(self, method: str, host: str, path: bytes) -> Route | None:
+        for route in self._routes:
+            if (
+                route.matches_path(path)
+                and (route.methods is None or method in route.methods)
+                and (route.hosts is None or route.matches_host(host))
+            ):
+                return route
+        return None
+
+    def match(self, method: str, host: str, path: bytes) -> Route:
+        """The route that answers.
+
+        Raises RouteNotFound where none does, and RequestRefused (400) where a server that merges
+        slashes would see a path that another route answers: nobody gets past a protected route
+        by writing its path in another way.
+        """
+        route = self.find(method, host, path)
+        plain = simplified(path)
+        if plain is not None and self.find(method, host, plain) is not route:
+            raise RequestRefused(400, "path_invalid", "the path can be read in two ways")
+        if route is None:
+            raise RouteNotFound
+        return route
+
+
+def host_name(host: bytes | None) -> str:
+    """The name that routes: lower case, without port and trailing dot; empty for no Host."""
+    if host is None:
+        return ""
+    text = host.decode("ascii").lower()
+    if text.startswith("["):
+        return text[1 : text.index("]")]
+    return text.partition(":")[0].rstrip(".")
+
+
+def explain(table: RouteTable, method: str, host: str, path: bytes) -> list[tuple[Route, str]]:
+    """Each route up to the one that answers, with why not, the last one with `answers`."""
+    steps: list[tuple[Route, str]] = []
+    for route in table.routes:
+        why = route.mismatch(method, host, path)
+        steps.append((route, why or "answers"))
+        if why is None:
+            break
+    return steps

@@ -1,0 +1,157 @@
+"""One request and its answer on an upstream connection, as the client side sees it.
+
+The connection pushes events in; the lane takes them out at the client's pace. Since when the
+upstream is due stands here for the sweeper, so that no request needs a timer of its own.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from gateway.errors import GatewayError, UpstreamError
+
+HIGH_WATER = 256 * 1024  # bytes of answer held before the upstream is paused
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Exchange:
+    """The answer to one request, arriving.
+
+    `status`, `reason` and `headers` are set once `has_head`; the body is taken piecewise. A
+    `failure` after the head means a truncated answer, which must never look complete.
+    `due_since` is the loop's time since which the upstream owes a byte, None while it does not.
+    """
+
+    __slots__ = (
+        "_buffered",
+        "_now",
+        "_pieces",
+        "_resume_upstream",
+        "_waiter",
+        "due_since",
+        "ended",
+        "failure",
+        "has_head",
+        "headers",
+        "informational",
+        "is_client_gone",
+        "is_sent",
+        "on_long_wait",
+        "reason",
+        "started",
+        "status",
+    )
+
+    def __init__(self, now: Callable[[], float], *, is_sent: bool) -> None:
+        self._now = now
+        self.status = 0
+        self.reason = b""
+        self.headers: Headers = []
+        self.informational: list[tuple[int, Headers]] = []
+        self.has_head = False
+        self.ended = False
+        self.failure: GatewayError | None = None
+        self.is_client_gone = False
+        self.is_sent = is_sent
+        self.started = now()
+        self.due_since: float | None = None
+        self.on_long_wait: Callable[[], None] | None = None
+        self._pieces: list[bytes] = []
+        self._buffered = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._resume_upstream: Callable[[], None] | None = None
+
+    def __repr__(self) -> str:
+        state = "failed" if self.failure else "ended" if self.ended else "open"
+        return f"<Exchange {self.status or 'no head'} {state} buffered={self._buffered}>"
+
+    # The connection's side
+
+    def on_progress(self) -> None:
+        """A byte came from the upstream."""
+        if self.due_since is not None:
+            self.due_since = self._now()
+
+    def on_informational(self, status: int, headers: Headers) -> None:
+        self.informational.append((status, headers))
+        self._wake()
+
+    def on_head(self, status: int, reason: bytes, headers: Headers) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.has_head = True
+        self._wake()
+
+    def on_body(self, data: bytes) -> bool:
+        """Takes a piece of the body; True asks the connection to pause reading."""
+        self._pieces.append(data)
+        self._buffered += len(data)
+        self._wake()
+        return self._buffered > HIGH_WATER
+
+    def on_paused(self, resume: Callable[[], None]) -> None:
+        """The connection paused; `resume` is called when the lane has taken what is there."""
+        self._resume_upstream = resume
+
+    def on_end(self) -> None:
+        self.ended = True
+        self._wake()
+
+    def on_failure(self, error: GatewayError) -> None:
+        if not self.ended and self.failure is None:
+            self.failure = error
+            self._wake()
+
+    # The lane's side
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is anything to take or to learn since the last call of `take`."""
+        return bool(self._pieces) or self.ended or self.failure is not None or self.is_client_gone
+
+    async def wait(self) -> None:
+        """Returns when there is something new; meanwhile the upstream is due."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        if self.is_sent:
+            self.due_since = self._now()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = self.due_since = None
+
+    def take(self) -> bytes:
+        """What arrived of the body since the last call."""
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._pieces = []
+        self._buffered = 0
+        if self._resume_upstream is not None:
+            resume, self._resume_upstream = self._resume_upstream, None
+            resume()
+        return data
+
+    def owe(self, is_due: bool) -> None:
+        """The uploader's word on whether the upstream holds it up."""
+        self.due_since = self._now() if is_due else None
+
+    def sent(self) -> None:
+        """The request was sent whole: from now on the answer is due."""
+        self.is_sent = True
+        self.owe(True)
+
+    def client_left(self) -> None:
+        """The client is gone: whoever waits is woken."""
+        self.is_client_gone = True
+        self._wake()
+
+    def expire(self) -> None:
+        """The sweeper's word that the upstream is overdue."""
+        self.on_failure(UpstreamError.timeout())
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

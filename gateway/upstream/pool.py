@@ -1,0 +1,180 @@
+"""The connections to one upstream: kept alive, bounded, handed out last-in first-out.
+
+One sweeper per upstream looks at everything that waits, instead of a timer per request: it closes
+idle connections before the upstream does (Gunicorn: 2 s), and ends exchanges that wait too long.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from gateway.config import ServerAddress
+from gateway.errors import UpstreamError
+from gateway.upstream.connection import UpstreamConnection
+
+LONG_WAIT = 0.5  # seconds after which an exchange starts to watch for its client leaving
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times in seconds; `connections` per server and worker."""
+
+    connect: float = 2.0
+    read: float = 60.0
+    idle: float = 1.0
+    connections: int = 256
+
+    @property
+    def tick(self) -> float:
+        """How often to sweep: deadlines are kept to a tenth."""
+        return min(0.25, max(0.01, min(self.read, self.idle) / 20))
+
+
+class Upstream:
+    """A named upstream server with its pool. `start` and `stop` belong to the lifespan."""
+
+    def __init__(self, *, name: str, server: ServerAddress, limits: Limits) -> None:
+        self.name = name
+        self.server = server
+        self.limits = limits
+        self.authority = (  # for requests that keep no Host of their own
+            f"{server.host}:{server.port}".encode() if server.path is None else b"localhost"
+        )
+        self._idle: list[UpstreamConnection] = []
+        self._busy: set[UpstreamConnection] = set()
+        self._connecting = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._sweeper: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"<Upstream {self.name} idle={len(self._idle)} busy={len(self._busy)} "
+            f"connecting={self._connecting} waiting={len(self._waiters)}>"
+        )
+
+    @property
+    def open_connections(self) -> int:
+        return len(self._idle) + len(self._busy) + self._connecting
+
+    @property
+    def idle_connections(self) -> int:
+        return len(self._idle)
+
+    def start(self) -> None:
+        self._sweeper = asyncio.create_task(self._sweep(), name=f"sweeper {self.name}")
+
+    async def stop(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        for connection in [*self._idle, *self._busy]:
+            connection.abort()
+
+    def take(self) -> UpstreamConnection | None:
+        """An idle connection, if one is there: the one used last."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.is_closed:
+                connection.is_reused = True
+                self._busy.add(connection)
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """A new connection, or an idle one that comes free while all are busy.
+
+        Raises UpstreamError: refused (502), timed out (504), saturated (503).
+        """
+        deadline = asyncio.get_running_loop().time() + self.limits.connect
+        while self.open_connections >= self.limits.connections:
+            await self._wait_for_place(deadline)
+            if (connection := self.take()) is not None:
+                return connection
+        connection = None
+        self._connecting += 1
+        try:
+            async with asyncio.timeout_at(deadline):
+                connection = await self._open()
+        except TimeoutError as error:
+            raise UpstreamError.timeout() from error
+        except OSError as error:
+            raise UpstreamError.refused() from error
+        finally:
+            self._connecting -= 1
+            if connection is None:
+                self._wake_waiter()
+        self._busy.add(connection)
+        return connection
+
+    async def _wait_for_place(self, deadline: float) -> None:
+        place = asyncio.get_running_loop().create_future()
+        self._waiters.append(place)
+        has_place = False
+        try:
+            async with asyncio.timeout_at(deadline):
+                await place
+            has_place = True
+        except TimeoutError as error:
+            raise UpstreamError.saturated() from error
+        finally:
+            if place in self._waiters:
+                self._waiters.remove(place)
+            if not has_place and place.done() and not place.cancelled():
+                self._wake_waiter()  # the place came too late for this one
+
+    async def _open(self) -> UpstreamConnection:
+        loop = asyncio.get_running_loop()
+        server = self.server
+
+        def protocol() -> UpstreamConnection:
+            return UpstreamConnection(on_free=self._freed, on_lost=self._lost)
+
+        if server.path is not None:
+            _, connection = await loop.create_unix_connection(protocol, server.path)
+        else:
+            _, connection = await loop.create_connection(protocol, server.host, server.port)
+        return connection
+
+    def _freed(self, connection: UpstreamConnection) -> None:
+        self._busy.discard(connection)
+        if connection.is_reusable:
+            connection.idle_since = asyncio.get_running_loop().time()
+            self._idle.append(connection)
+        else:
+            connection.close()
+        self._wake_waiter()
+
+    def _lost(self, connection: UpstreamConnection) -> None:
+        self._busy.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._wake_waiter()
+
+    def _wake_waiter(self) -> None:
+        while self._waiters:
+            place = self._waiters.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self.limits.tick)
+            self.sweep(loop.time())
+
+    def sweep(self, now: float) -> None:
+        """One look at everything that waits; `now` is the loop's time."""
+        limits = self.limits
+        oldest = now - limits.idle
+        while self._idle and self._idle[0].idle_since <= oldest:
+            self._idle.pop(0).close()
+        for connection in list(self._busy):
+            exchange = connection.exchange
+            if exchange is None:
+                continue
+            if exchange.due_since is not None and now - exchange.due_since > limits.read:
+                exchange.expire()
+            elif exchange.on_long_wait is not None and now - exchange.started > LONG_WAIT:
+                notice, exchange.on_long_wait = exchange.on_long_wait, None
+                notice()
