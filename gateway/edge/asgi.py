@@ -1,0 +1,139 @@
+"""The ASGI lane: carries out the pipeline's decisions on any ASGI server.
+
+Under the gateway's own uvicorn protocol (`protocol.py`) the scope carries the target exactly as
+the client sent it, and interim answers and reason phrases pass too.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from gateway.edge.transfer import ResponseTruncated, Transfer
+from gateway.errors import GatewayError
+from gateway.profiles import Profiles
+from gateway.proxy import Forward, Proxy
+from gateway.request import RequestHead, parse_target
+from gateway.telemetry.access_log import AccessLog, Record
+from gateway.telemetry.request_id import RequestIds
+from gateway.tokens.jwks import KeysNeeded
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class AsgiLane:
+    """An ASGI application (HTTP only) that answers every request by the pipeline.
+
+    `body_timeout` is the idle time between body reads, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        proxy: Proxy,
+        profiles: Profiles,
+        request_ids: RequestIds,
+        access_log: AccessLog | None,
+        body_timeout: float,
+    ) -> None:
+        self._proxy = proxy
+        self._profiles = profiles
+        self._request_ids = request_ids
+        self._access_log = access_log
+        self._body_timeout = body_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = _request_head(scope)
+        now = asyncio.get_running_loop().time
+        if self._proxy.trusts(request.peer):
+            request_id = self._request_ids.accept(request.header(b"x-request-id"))
+        else:
+            request_id = self._request_ids.new()
+        record = Record(
+            method=request.method,
+            path=scope["path"],
+            client=request.peer or "",
+            started=now(),
+            request_id=request_id,
+        )
+        try:
+            request.path, request.query = parse_target(request.target)
+            forward = await self._decide(request, request_id)
+            record.route = forward.site.route.name
+            if forward.identity is not None:
+                record.user = forward.identity.user_id
+            transfer = Transfer(
+                forward,
+                receive,
+                send,
+                body_timeout=self._body_timeout,
+                is_exact="gateway.target" in scope,
+            )
+            try:
+                await transfer.run()
+            finally:
+                record.status = transfer.status
+        except GatewayError as error:
+            record.status, record.reason = error.status, error.reason
+            await self._answer(error, request, request_id, send)
+        except ResponseTruncated as truncated:
+            record.reason = truncated.reason
+            raise
+        finally:
+            if self._access_log is not None:
+                self._access_log.add(record, now())
+
+    async def _decide(self, request: RequestHead, request_id: bytes) -> Forward:
+        try:
+            return self._proxy.decide(request, request_id)
+        except KeysNeeded as needed:  # the one cold path: an unknown key id
+            await needed.refresh()
+        try:
+            return self._proxy.decide(request, request_id)
+        except KeysNeeded as needed:
+            raise needed.unavailable() from needed
+
+    async def _answer(
+        self, error: GatewayError, request: RequestHead, request_id: bytes, send: Send
+    ) -> None:
+        answer = self._profiles.render(error, request)
+        body = b"" if request.method == "HEAD" else answer.body
+        headers = [*answer.headers, (b"x-request-id", request_id)]
+        with suppress(OSError):  # the client left before its refusal
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    def refusal_bytes(self, error: GatewayError) -> bytes:
+        """A whole HTTP/1.1 answer, which ends the connection, for what is no request."""
+        answer = self._profiles.render(error, _NOTHING)
+        lines = [b"HTTP/1.1 %d %b" % (answer.status, HTTPStatus(answer.status).phrase.encode())]
+        lines += [b"%b: %b" % field for field in answer.headers]
+        lines += [b"x-request-id: " + self._request_ids.new(), b"connection: close", b"", b""]
+        return b"\r\n".join(lines) + answer.body
+
+
+_NOTHING = RequestHead(method="", target=b"", path=b"", query=b"", headers=())
+
+
+def _request_head(scope: Scope) -> RequestHead:
+    target = scope.get("gateway.target")
+    if target is None:
+        raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
+        query = scope["query_string"]
+        target = raw_path + b"?" + query if query else raw_path
+    client = scope.get("client")
+    return RequestHead(
+        method=scope["method"],
+        target=target,
+        path=b"",
+        query=b"",
+        headers=scope["headers"],
+        scheme=scope["scheme"],
+        peer=client[0] if client else None,
+        http_version=scope["http_version"],
+    )

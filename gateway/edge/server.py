@@ -1,0 +1,96 @@
+"""The uvicorn servers: the public listener with the edge protocol, the admin listener beside it."""
+
+import contextlib
+import gc
+import socket
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from gateway.edge.protocol import EdgeProtocol
+from gateway.errors import GatewayError
+
+BACKLOG = 2048
+
+# uvicorn keeps its hands off logging, WebSocket and forwarding headers (`upstream/forwarded.py`
+# decides whom to believe).
+_PLAIN: dict[str, Any] = {
+    "log_config": None,
+    "ws": "none",
+    "access_log": False,
+    "proxy_headers": False,
+}
+
+
+class EdgeServer(uvicorn.Server):
+    """The public listener. `on_stop` is called at once when a signal asks to stop."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        *,
+        on_started: Callable[[], None],
+        on_stop: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+        self._on_stop = on_stop
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # All is built that will stay: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        self._on_started()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_stop()
+        super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
+
+
+class SideServer(uvicorn.Server):
+    """A listener for which signals are somebody else's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def edge_config(
+    app: Any,
+    *,
+    refusal: Callable[[GatewayError], bytes],
+    keep_alive: float,
+    graceful_shutdown: float,
+) -> uvicorn.Config:
+    """How the public listener runs; times in seconds, `refusal` words what can't be parsed."""
+    return uvicorn.Config(
+        app,
+        http=type("BoundProtocol", (EdgeProtocol,), {"refusal": staticmethod(refusal)}),
+        lifespan="on",
+        timeout_keep_alive=max(1, round(keep_alive)),
+        timeout_graceful_shutdown=max(1, round(graceful_shutdown)),
+        server_header=False,
+        date_header=False,
+        **_PLAIN,
+    )
+
+
+def side_config(app: Any) -> uvicorn.Config:
+    """How the admin listener runs."""
+    return uvicorn.Config(app, lifespan="off", server_header=False, **_PLAIN)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises OSError where the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)

@@ -1,0 +1,213 @@
+"""Moves one decided request upstream and its answer back, over ASGI's `receive` and `send`.
+
+Rules
+- Bodies stream both ways, neither is gathered; each side is paused while the other is slow.
+- An answer may come before the request's body is through: it is passed on, the rest is let go.
+- A failure before the head is an error to answer; after it, a truncation that the client sees.
+- One retry, only where it can't hurt: nothing came back on a connection that was reused, the
+  method is idempotent, and all that was sent is still held.
+- The client's leaving frees the upstream connection.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway.errors import GatewayError, RequestRefused
+from gateway.proxy import Forward, too_large
+from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.exchange import Exchange
+from gateway.upstream.headers import response_headers
+
+Message = MutableMapping[str, Any]
+REPLAYABLE = 64 * 1024  # bytes of body held for a retry
+
+
+class ClientGone(Exception):
+    """The client left before its request was through."""
+
+
+class ResponseTruncated(Exception):
+    """The answer broke off after its head: the server must not end it cleanly."""
+
+    def __init__(self, error: GatewayError) -> None:
+        super().__init__(str(error))
+        self.reason = error.reason
+
+
+class Transfer:
+    """One run of a `Forward`; `status` is what the client was answered, 499 if it left before.
+
+    `is_exact` says that the server beneath is the gateway's own, which takes interim answers and
+    a 304 with a Content-Length.
+    """
+
+    def __init__(
+        self,
+        forward: Forward,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+        *,
+        body_timeout: float,
+        is_exact: bool,
+    ) -> None:
+        self._forward = forward
+        self._receive = receive
+        self._send = send
+        self._body_timeout = body_timeout
+        self._is_exact = is_exact
+        self._received = 0
+        self._exchange: Exchange | None = None
+        self._uploader: asyncio.Task[None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
+        self.status = 499
+
+    async def run(self) -> None:
+        """Raises GatewayError before the answer's head, ResponseTruncated after it."""
+        first, is_whole = b"", True
+        try:
+            if not self._forward.body.is_empty:
+                first, is_whole = await self._read_body()
+            exchange, connection = await self._open(first, is_whole)
+            try:
+                await self._relay(exchange)
+            finally:
+                if not (exchange.ended and exchange.is_sent):
+                    connection.abort()
+        except (ClientGone, ConnectionError):  # by ASGI, `send` to a client that left raises
+            return
+        finally:
+            if self._exchange is not None:
+                self._exchange.on_long_wait = None  # leaves no cycle to the collector
+            for task in (self._uploader, self._watcher):
+                if task is not None:
+                    task.cancel()
+
+    async def _open(self, first: bytes, is_whole: bool) -> tuple[Exchange, UpstreamConnection]:
+        """Sends the request, and returns when the answer's head is there."""
+        forward = self._forward
+        upstream = forward.site.upstream
+        retries = forward.site.retries if forward.is_idempotent and is_whole else 0
+        if len(first) > REPLAYABLE:
+            retries = 0
+        data = forward.head + self._framed(first, is_last=is_whole)
+        connection = upstream.take() or await upstream.connect()
+        while True:
+            exchange = Exchange(asyncio.get_running_loop().time, is_sent=is_whole)
+            self._exchange = exchange
+            connection.begin(exchange, data, is_head=forward.is_head, is_whole=is_whole)
+            if is_whole:
+                exchange.on_long_wait = self._watch
+            else:
+                self._uploader = asyncio.create_task(self._upload(exchange, connection))
+            try:
+                await self._head(exchange)
+            except GatewayError:
+                was_stale = (
+                    connection.is_reused and connection.is_closed and not connection.has_answered
+                )
+                connection.abort()
+                if not (retries and was_stale):
+                    raise
+                retries -= 1
+                connection = await upstream.connect()
+            except BaseException:
+                connection.abort()
+                raise
+            else:
+                return exchange, connection
+
+    async def _head(self, exchange: Exchange) -> None:
+        while not exchange.has_head:
+            if exchange.failure is not None:
+                raise exchange.failure
+            if exchange.is_client_gone:
+                raise ClientGone
+            if self._is_exact:
+                for status, headers in exchange.informational:
+                    await self._send(
+                        {"type": "gateway.informational", "status": status, "headers": headers}
+                    )
+            exchange.informational.clear()
+            await exchange.wait()
+
+    async def _relay(self, exchange: Exchange) -> None:
+        """Passes the answer on as it comes."""
+        headers = response_headers(exchange.headers)
+        if exchange.status == 304 and not self._is_exact:
+            headers = [field for field in headers if field[0].lower() != b"content-length"]
+        self.status = exchange.status
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": exchange.status,
+                "headers": headers,
+                "reason": exchange.reason,
+            }
+        )
+        is_flushed = False
+        while True:
+            data = exchange.take()
+            if exchange.ended:
+                await self._send({"type": "http.response.body", "body": data})
+                return
+            if data or not is_flushed:  # an empty piece lets the head go out alone
+                await self._send({"type": "http.response.body", "body": data, "more_body": True})
+                is_flushed = True
+            if exchange.is_client_gone:
+                raise ClientGone
+            if exchange.failure is not None:
+                raise ResponseTruncated(exchange.failure)
+            if not exchange.has_news:
+                await exchange.wait()
+
+    async def _upload(self, exchange: Exchange, connection: UpstreamConnection) -> None:
+        """Sends the rest of the request's body, at the upstream's pace."""
+        is_last = False
+        try:
+            while not is_last:
+                data, is_last = await self._read_body()
+                connection.send(self._framed(data, is_last=is_last))
+                exchange.owe(True)
+                await connection.drain()
+                exchange.owe(False)
+        except ClientGone:
+            exchange.client_left()
+        except GatewayError as error:
+            exchange.on_failure(error)
+        else:
+            exchange.sent()
+            connection.finish()
+            exchange.on_long_wait = self._watch
+
+    async def _read_body(self) -> tuple[bytes, bool]:
+        """The next piece of the client's body, and whether it is the last."""
+        try:
+            async with asyncio.timeout(self._body_timeout):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise RequestRefused(408, "body_timeout", "the request body came too slowly") from error
+        if message["type"] != "http.request":
+            raise ClientGone
+        data: bytes = message.get("body", b"")
+        self._received += len(data)
+        if self._received > self._forward.site.max_body_size:
+            raise too_large()
+        return data, not message.get("more_body", False)
+
+    def _framed(self, data: bytes, *, is_last: bool) -> bytes:
+        if self._forward.body.length is not None:
+            return data
+        piece = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        return piece + b"0\r\n\r\n" if is_last else piece
+
+    def _watch(self) -> None:
+        """The answer takes long: from now on notice the client's leaving."""
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._await_leaving())
+
+    async def _await_leaving(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        if self._exchange is not None:
+            self._exchange.client_left()

@@ -1,0 +1,1 @@
+"""Observes, never decides."""
