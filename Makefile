@@ -1,0 +1,41 @@
+# What a developer runs. Each target makes the environment it needs; `make` alone lists them.
+
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$python; break; }; done)
+
+.PHONY: help demo test lint bench
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+
+demo: .venv/.installed ## three Django apps behind the gateway on 127.0.0.1:8080 (ARGS=--check: try it and end)
+	@exec .venv/bin/python -B -m examples.demo $(ARGS)
+
+test: .venv/.installed-dev ## all tests
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: .venv/.installed-dev ## ruff, mypy --strict, import-linter
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: .venv/.installed-dev ## throughput and CPU per request against the peers
+	.venv/bin/python -m bench $(ARGS)
+
+# The gateway's own environment: what it needs to run, then what its developers need.
+.venv/.installed: pyproject.toml
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo "Python 3.11 or later is needed and was not found; name one: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "gateway    creates its environment .venv and installs its requirements"
+	@test -x .venv/bin/pip || "$(PYTHON)" -m venv .venv
+	@start=$$(date +%s); .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --editable . \
+	&& echo "gateway    installed in $$(($$(date +%s) - start)) s"
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	@echo "gateway    installs what its developers need"
+	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --editable '.[dev]'
+	@touch $@

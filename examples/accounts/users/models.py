@@ -1,0 +1,1 @@
+# The users are Django's own (django.contrib.auth.models.User).
