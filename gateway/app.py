@@ -55,7 +55,7 @@ class Gateway:
             for name, settings in config.issuers.items()
         }
         self.profiles = Profiles(config.issuers)
-        self._upstreams = {
+        self.upstreams = {
             name: _upstream(name, settings) for name, settings in config.upstreams.items()
         }
         self._authenticators: dict[tuple[str, ...], Authenticator] = {}
@@ -92,7 +92,7 @@ class Gateway:
 
     async def start(self) -> None:
         """Opens what serving needs; ready when it returns."""
-        for upstream in self._upstreams.values():
+        for upstream in self.upstreams.values():
             upstream.start()
         for issuer in self._issuers.values():
             if issuer.source is not None:
@@ -110,7 +110,7 @@ class Gateway:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        for upstream in self._upstreams.values():
+        for upstream in self.upstreams.values():
             await upstream.stop()
         await self._client.aclose()
         if self._access_log is not None:
@@ -144,7 +144,7 @@ class Gateway:
             authenticator=None if config.auth == "none" else self._authenticator(config),
             is_required=config.auth == "required",
             require=config.require,
-            upstream=self._upstreams[config.upstream],
+            upstream=self.upstreams[config.upstream],
             identity_mode=mode,
             composer=HeadComposer(removed=mode.removed),
             preflight_composer=HeadComposer(removed=(*mode.removed, *credentials)),

@@ -8,7 +8,9 @@ truncated answer never ends cleanly, and a client that stops reading is let go.
 
 import asyncio
 import http
+import struct
 from collections.abc import Callable, Iterable
+from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -20,6 +22,7 @@ CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
 
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _NO_BODY = (204, 304)
+_RESET = struct.pack("ii", 1, 0)
 
 
 class EdgeCycle(RequestResponseCycle):
@@ -50,7 +53,8 @@ class EdgeCycle(RequestResponseCycle):
     def _truncate(self) -> None:
         """Ends the answer so that nobody takes it for complete."""
         self.response_complete = True
-        if self._ends_at_eof:
+        if self._ends_at_eof and (socket := self.transport.get_extra_info("socket")) is not None:
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)  # its end must not look like one
             self.transport.abort()
         else:
             self.transport.close()

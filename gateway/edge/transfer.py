@@ -118,17 +118,20 @@ class Transfer:
                 return exchange, connection
 
     async def _head(self, exchange: Exchange) -> None:
-        while not exchange.has_head:
+        """Returns when the answer's head is there; interim answers before it are passed on."""
+        while True:
+            if exchange.informational:
+                interim, exchange.informational = exchange.informational, []
+                for status, headers in interim if self._is_exact else ():
+                    await self._send(
+                        {"type": "gateway.informational", "status": status, "headers": headers}
+                    )
+            if exchange.has_head:
+                return
             if exchange.failure is not None:
                 raise exchange.failure
             if exchange.is_client_gone:
                 raise ClientGone
-            if self._is_exact:
-                for status, headers in exchange.informational:
-                    await self._send(
-                        {"type": "gateway.informational", "status": status, "headers": headers}
-                    )
-            exchange.informational.clear()
             await exchange.wait()
 
     async def _relay(self, exchange: Exchange) -> None:

@@ -201,6 +201,8 @@ class UpstreamConnection(asyncio.Protocol):
             if status > 101:  # 100 answers an Expect, which this gateway has met itself
                 exchange.on_informational(status, headers)
             return
+        if self._head_size > MAX_RESPONSE_HEAD and _size(headers) > MAX_RESPONSE_HEAD:
+            raise ValueError("too large a head")
         self._in_head = False
         self._keeps_alive = self._parser.should_keep_alive()
         if self._is_head or status in _BODILESS:
@@ -256,3 +258,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._is_read_paused = False
             if not self.is_closed:
                 self._transport.resume_reading()
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)

@@ -1,0 +1,138 @@
+"""What each command does; every one returns its exit code.
+
+Faults of the configuration are lines for people; nothing here prints a secret.
+"""
+
+import argparse
+import json
+import stat
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from gateway import __version__
+from gateway.cli.route_report import explanation, table
+from gateway.config import (
+    ConfigError,
+    Fault,
+    IssuerConfig,
+    KeyFinding,
+    Loaded,
+    json_schema,
+    load,
+)
+from gateway.tokens.keys import KeyMaterialError, load_keys
+
+OK, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
+
+_PROBE_TIMEOUT = 2.0  # seconds
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+
+
+def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    options = {
+        "server.host": arguments.host,
+        "server.port": arguments.port,
+        "server.workers": arguments.workers,
+        "logging.level": arguments.log_level,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    loaded = _load(arguments, environ, given)
+    _print_doubts(loaded.warnings)
+    from gateway.app import serve  # the other commands need no server
+
+    return serve(loaded.config)
+
+
+def check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    try:
+        loaded = _load(arguments, environ)
+    except ConfigError as error:
+        print(error)
+        return BAD_CONFIG
+    _print_doubts((*loaded.warnings, *_absent_sockets(loaded)))
+    print("ok")
+    return OK
+
+
+def routes(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    loaded = _load(arguments, environ)
+    lines = explanation(loaded, *arguments.explain) if arguments.explain else table(loaded)
+    for line in lines:
+        print(line)
+    return OK
+
+
+def schema(_arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    return OK
+
+
+def healthcheck(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    try:
+        admin = load(arguments.config, environ=environ).config.admin
+    except ConfigError as error:
+        print(f"not ready: {error.faults[0]}")
+        return FAILED
+    host = _ANY_ADDRESS.get(admin.host, admin.host)
+    connection = HTTPConnection(host, admin.port, timeout=_PROBE_TIMEOUT)
+    try:
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+    except TimeoutError:
+        print(f"not ready: no answer within {_PROBE_TIMEOUT:g} s")
+        return FAILED
+    except (OSError, HTTPException) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no HTTP answer"
+        print(f"not ready: {reason or type(error).__name__}")
+        return FAILED
+    finally:
+        connection.close()
+    print("ready" if status == 200 else f"not ready: /readyz answers {status}")
+    return OK if status == 200 else FAILED
+
+
+def version(_arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    print(f"gateway {__version__}")
+    return OK
+
+
+def judge_keys(name: str, issuer: IssuerConfig) -> Iterator[KeyFinding]:
+    """What speaks against an issuer's key material."""
+    try:
+        keys = load_keys(issuer, name=name)
+    except KeyMaterialError as error:
+        yield KeyFinding(error.key_name, str(error))
+        return
+    for warning in keys.warnings:
+        key = "verifying_key" if issuer.signing_key is None else "signing_key"
+        yield KeyFinding(key, warning, is_fatal=False)
+
+
+def _load(
+    arguments: argparse.Namespace,
+    environ: Mapping[str, str],
+    options: Mapping[str, object] | None = None,
+) -> Loaded:
+    return load(arguments.config, environ=environ, overrides=options or {}, judge_keys=judge_keys)
+
+
+def _print_doubts(doubts: Sequence[Fault]) -> None:
+    for doubt in doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
+
+
+def _absent_sockets(loaded: Loaded) -> Iterator[Fault]:
+    for name, upstream in loaded.config.upstreams.items():
+        for index, server in enumerate(upstream.servers):
+            if server.path is not None and not _is_socket(Path(server.path)):
+                key = ("upstreams", name, "servers", index)
+                yield loaded.source.fault(key, "no socket is there at present")
+
+
+def _is_socket(path: Path) -> bool:
+    try:
+        return stat.S_ISSOCK(path.stat().st_mode)
+    except OSError:
+        return False

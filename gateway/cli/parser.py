@@ -1,0 +1,103 @@
+"""The command line: its commands and options, and the help that teaches them."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from gateway.cli.commands import check, healthcheck, routes, run, schema, version
+
+_Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
+
+_ABOUT = """\
+An edge gateway for Django services: verifies JWTs, and forwards requests faithfully.
+
+configuration
+  One YAML file: --config PATH, else $GATEWAY_CONFIG, ./config.yaml, /etc/gateway/config.yaml.
+  A value is taken from the command line, then from a GATEWAY_... variable, then from the file:
+    GATEWAY_SERVER__PORT=9000                    overrides server.port
+    GATEWAY_ISSUERS__STUDENTS__SIGNING_KEY=...   gives issuers.students.signing_key
+  In the file ${VAR} and ${VAR:-default} expand, and any secret may be {file: PATH}.
+  A secret given in two places is refused.
+"""
+_EXAMPLES = """\
+examples
+  gateway check                                        is the file right?
+  gateway run --port 9000                              serve
+  gateway routes                                       what goes where
+  gateway routes --explain GET http://localhost/api/   which route answers, and why
+  gateway schema > config.schema.json                  for completion in an editor
+
+exit codes
+  0 done    1 failed    2 the configuration (or the command line) is wrong
+"""
+_RUN = """\
+Serve until SIGTERM or Ctrl-C; requests in flight may finish (server.graceful_shutdown).
+Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything else.
+
+example
+  gateway run --config /etc/gateway/config.yaml --host 0.0.0.0 --log-level debug
+"""
+_CHECK = """\
+Check the configuration fully: keys and values, key material, files, routes that conflict.
+Prints `ok`, or each fault as `config.yaml:LINE: routes[3].auth: what is wrong`; doubts go to
+stderr. Exit codes: 0 or 2.
+
+example
+  gateway check --config config.yaml && gateway run --config config.yaml
+"""
+_ROUTES = """\
+Show the route table in the order in which it is tried: the first route that matches answers.
+A path is a prefix that ends on a segment border; =/path is exactly that path.
+
+example
+  gateway routes --explain POST 'http://localhost:8080/api/items/?page=2'
+"""
+_SCHEMA = "Print the JSON Schema of the file, which editors use to complete and check it.\n"
+_HEALTHCHECK = """\
+Ask the admin listener's /readyz, and say in one line whether the gateway can serve.
+Exit codes: 0 or 1; made for a container's HEALTHCHECK.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gateway",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    _add_config(parser, None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(function: _Command, summary: str, about: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            function.__name__,
+            help=summary,
+            description=about,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        _add_config(added, argparse.SUPPRESS)
+        added.set_defaults(command=function)
+        return added
+
+    serving = command(run, "serve", _RUN)
+    serving.add_argument("--host", help="listen on this address (server.host)")
+    serving.add_argument("--port", help="listen on this port (server.port)")
+    serving.add_argument("--workers", help="processes that serve (server.workers)")
+    serving.add_argument("--log-level", help="debug, info, warning or error (logging.level)")
+    command(check, "check the configuration, with key material and files", _CHECK)
+    command(routes, "show the route table, or explain a request", _ROUTES).add_argument(
+        "--explain", nargs=2, metavar=("METHOD", "URL"), help="which route answers, and why"
+    )
+    command(schema, "print the JSON Schema of the file", _SCHEMA)
+    command(healthcheck, "ask a running gateway whether it is ready", _HEALTHCHECK)
+    command(version, "print the version", "Print the version.\n")
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser, default: object) -> None:
+    parser.add_argument(
+        "--config", metavar="PATH", type=Path, default=default, help="the configuration file"
+    )

@@ -1,0 +1,78 @@
+"""The route table for people, and what happens to one request, step by step."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from gateway.config import Loaded, RouteConfig
+from gateway.errors import RequestRefused, RouteNotFound
+from gateway.request import is_valid_host, parse_target
+from gateway.routing import RouteTable, explain, host_name
+
+_URL = re.compile(r"(?:[A-Za-z]+://([^/?#]*))?(.*)", re.DOTALL)
+
+
+def table(loaded: Loaded) -> Iterator[str]:
+    """The routes in the order in which they are tried, numbered as in key paths."""
+    header = ("", "name", "hosts", "methods", "path", "auth", "issuers", "upstream")
+    rows = [(f"[{n}]", *_columns(route)) for n, route in enumerate(loaded.config.routes)]
+    yield from _aligned([header, *rows])
+
+
+def explanation(loaded: Loaded, method: str, url: str) -> Iterator[str]:
+    """Each route that was tried with why it does not answer, and in the end what happens."""
+    authority, target = _URL.fullmatch(url).groups()  # type: ignore[union-attr]
+    if authority is not None and not is_valid_host(os.fsencode(authority)):
+        yield "refused: 400 host_invalid: this URL names no valid host"
+        return
+    if authority is not None and not target.startswith("/"):
+        target = f"/{target}"
+    try:
+        path, _ = parse_target(os.fsencode(target))
+    except RequestRefused as refusal:
+        yield f"refused: {refusal.status} {refusal.reason}: {refusal}"
+        return
+    host = host_name(os.fsencode(authority or ""))
+    routes = RouteTable.compile(loaded.config.routes)
+    yield f"{method} {_shown(path)} " + (f"for the host {host}" if host else "without a host")
+    steps = explain(routes, method, host, path)
+    yield from _aligned([(f"routes[{n}]", step.name, why) for n, (step, why) in enumerate(steps)])
+    try:
+        route = routes.match(method, host, path).config
+    except RequestRefused as refusal:
+        yield f"refused: {refusal.status} {refusal.reason}: {refusal}"
+    except RouteNotFound as missing:
+        yield f"answered: {missing.status} {missing.reason}: {missing}"
+    else:
+        place = loaded.source.fault(("routes", len(steps) - 1), "").where
+        yield f"{place}: to upstream {route.upstream}; {_demand(route)}"
+
+
+def _demand(route: RouteConfig) -> str:
+    issuers = " or ".join(route.issuers)
+    if route.auth == "required":
+        return f"a token of {issuers} is required"
+    return f"a token of {issuers} is verified if given" if route.auth == "optional" else "no token"
+
+
+def _shown(path: bytes) -> str:
+    return "".join(c if c.isprintable() else "?" for c in path.decode(errors="replace"))
+
+
+def _columns(route: RouteConfig) -> tuple[str, ...]:
+    return (
+        route.name,
+        ",".join(route.hosts or ("*",)),
+        ",".join(route.methods or ("*",)),
+        route.path,
+        route.auth,
+        ",".join(route.issuers) or "-",
+        route.upstream,
+    )
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

@@ -1,0 +1,58 @@
+"""The configuration: the only reader of YAML and of the environment."""
+
+from gateway.config.document import Config
+from gateway.config.faults import ConfigError, Fault, KeyPath
+from gateway.config.issuer import CookieConfig, EndpointsConfig, IssuerConfig, RevokeOnConfig
+from gateway.config.load import KeyFinding, KeyJudge, Loaded, find_file, load
+from gateway.config.route import CorsConfig, RateLimitConfig, RouteConfig
+from gateway.config.schema import json_schema
+from gateway.config.secret import Secret
+from gateway.config.server import (
+    AdminConfig,
+    LoggingConfig,
+    ServerConfig,
+    StoreConfig,
+    TracingConfig,
+)
+from gateway.config.source import Source
+from gateway.config.upstream import (
+    CircuitBreakerConfig,
+    HealthCheckConfig,
+    MintConfig,
+    ServerAddress,
+    TimeoutsConfig,
+    UpstreamConfig,
+)
+
+__all__ = [
+    "AdminConfig",
+    "CircuitBreakerConfig",
+    "Config",
+    "ConfigError",
+    "CookieConfig",
+    "CorsConfig",
+    "EndpointsConfig",
+    "Fault",
+    "HealthCheckConfig",
+    "IssuerConfig",
+    "KeyFinding",
+    "KeyJudge",
+    "KeyPath",
+    "Loaded",
+    "LoggingConfig",
+    "MintConfig",
+    "RateLimitConfig",
+    "RevokeOnConfig",
+    "RouteConfig",
+    "Secret",
+    "ServerAddress",
+    "ServerConfig",
+    "Source",
+    "StoreConfig",
+    "TimeoutsConfig",
+    "TracingConfig",
+    "UpstreamConfig",
+    "find_file",
+    "json_schema",
+    "load",
+]

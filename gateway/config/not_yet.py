@@ -1,0 +1,93 @@
+"""Keys that the file format knows and the gateway does not obey yet.
+
+A value other than the default is refused, so that nobody relies on what does not happen. Whoever
+makes a key work deletes its line here.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from gateway.config.document import Config
+from gateway.config.faults import KeyPath
+
+_Allowed = Callable[[Any], bool]
+
+# Of each section: the keys, and which values work already where that is not the default alone.
+NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
+    "server": {
+        "workers": None,
+        "header_timeout": None,
+        "max_connections": None,
+    },
+    "store": {
+        "url": None,
+        "key_prefix": None,
+        "timeout": None,
+        "max_staleness": None,
+        "on_outage": None,
+    },
+    "issuers": {
+        "refresh_token_lifetime": None,
+        "rotate_refresh_tokens": None,
+        "blacklist_after_rotation": None,
+        "refresh_grace": None,
+        "session_lifetime": None,
+        "upstream": None,
+        "check_user": None,
+        "endpoints": None,
+        "cookie": None,
+        "revoke_on": None,
+    },
+    "upstreams": {
+        "servers": lambda servers: len(servers) == 1,
+        "load_balancing": None,
+        "retries": lambda retries: retries in (0, 1),
+        "health_check": None,
+        "circuit_breaker": None,
+        "identity": lambda identity: identity != "drf_token",
+    },
+    "routes": {
+        "rate_limit": None,
+        "cors": None,
+    },
+    "admin": {
+        "token": None,
+    },
+    "tracing": {
+        "otlp_endpoint": None,
+    },
+}
+
+_SMALLEST = {
+    "issuers": {"some": {}},
+    "upstreams": {"some": {"servers": ["http://localhost"]}},
+    "routes": [{"path": "/", "upstream": "some"}],
+}
+
+
+def not_yet(items: Mapping[KeyPath, Any]) -> Iterator[tuple[KeyPath, str]]:
+    """What the sections in `items` ask for that does not work yet."""
+    smallest = Config.model_validate(_SMALLEST)
+    defaults = {
+        **{name: getattr(smallest, name) for name in NOT_YET},
+        "issuers": smallest.issuers["some"],
+        "upstreams": smallest.upstreams["some"],
+        "routes": smallest.routes[0],
+    }
+    for path, section in items.items():
+        kind = str(path[0])
+        for key, works in NOT_YET.get(kind, {}).items():
+            value = getattr(section, key)
+            if value == getattr(defaults[kind], key) or (works is not None and works(value)):
+                continue
+            if key == "upstream" and value == path[-1]:
+                continue  # an issuer's upstream is by default the one of its name
+            yield (*path, key), _sentence(works is not None, value)
+
+
+def _sentence(is_partly: bool, value: Any) -> str:
+    if not is_partly:
+        return "not supported yet; leave it out"
+    if isinstance(value, tuple):
+        return "more than one server is not supported yet"
+    return "this value is not supported yet"

@@ -1,0 +1,109 @@
+"""The sections about the gateway itself: its two listeners, its store, its logs."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from gateway.config.secret import Secret, SecretText
+from gateway.config.section import Section, key
+from gateway.config.units import (
+    Count,
+    Duration,
+    HttpUrl,
+    ListenPort,
+    Network,
+    PositiveDuration,
+    Size,
+    Text,
+)
+
+_STORE_URL = re.compile(
+    r"memory://|(redis|rediss|unix|redis\+sentinel|redis\+cluster)://[^\s]+", re.ASCII
+)
+
+
+def _store_url(value: str) -> str:
+    if not _STORE_URL.fullmatch(value):
+        raise ValueError(
+            "must begin with memory:// redis:// rediss:// unix:// redis+sentinel:// or "
+            "redis+cluster://"
+        )
+    return value
+
+
+class ServerConfig(Section):
+    """The public listener and the limits it keeps."""
+
+    host: Text = key("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
+    port: ListenPort = key(8080, description="Port to listen on; 0 takes any free one.")
+    workers: Count = key(1, description="Processes that serve; more than one needs Redis.")
+    trusted_proxies: tuple[Network, ...] = key(
+        (), description="Networks whose X-Forwarded-* are believed, read right to left."
+    )
+    graceful_shutdown: Duration = key(
+        "30s", description="How long requests in flight may still take on a stop."
+    )
+    header_timeout: PositiveDuration = key(
+        "10s", description="Time for a client to send the whole request head."
+    )
+    body_timeout: PositiveDuration = key(
+        "30s", description="Longest pause between two reads of a request body."
+    )
+    keep_alive: Duration = key(
+        "75s", description="How long an idle client connection is kept open."
+    )
+    max_header_size: Size = key("32KiB", description="Largest request head; 431 above.")
+    max_header_count: Count = key(100, description="Most header fields; 431 above.")
+    max_url_size: Size = key("8KiB", description="Longest request target; 414 above.")
+    max_body_size: Size = key(
+        "100MiB", description="Largest request body; 413 above; a route may override it."
+    )
+    max_connections: Count = key(10000, description="Most client connections of one worker.")
+
+
+class StoreConfig(Section):
+    """Where sessions and revocations are kept."""
+
+    url: Annotated[str, SecretText(), AfterValidator(_store_url)] = key(
+        "memory://",
+        description="memory:// or a Redis: redis:// rediss:// unix:// redis+sentinel:// "
+        "redis+cluster://; accepts {file: PATH}.",
+        repr=False,
+    )
+    key_prefix: Text = key("gw", description="What every key in the store begins with.")
+    timeout: PositiveDuration = key("250ms", description="Longest wait for one store command.")
+    max_staleness: PositiveDuration = key(
+        "5s", description="How old the local view of revocations may grow before on_outage."
+    )
+    on_outage: Literal["deny", "allow"] = key(
+        "deny", description="While the store is away: deny (503) or allow access tokens."
+    )
+
+
+class AdminConfig(Section):
+    """The admin listener, never on the public port."""
+
+    host: Text = key("127.0.0.1", description="Address of the admin listener.")
+    port: ListenPort = key(9090, description="Port of the admin listener.")
+    token: Secret | None = key(
+        None, description="Bearer token for everything but /livez /readyz /metrics."
+    )
+
+
+class LoggingConfig(Section):
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = key(
+        "info", description="Least severity that is logged."
+    )
+    format: Literal["json", "text"] = key("json", description="One JSON object a line, or text.")
+    access_log: bool = key(True, description="One line for each request.")
+
+
+class TracingConfig(Section):
+    """Where traces go."""
+
+    otlp_endpoint: HttpUrl | None = key(
+        None, description="OTLP/HTTP collector to send traces to; null for none."
+    )

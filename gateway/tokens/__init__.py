@@ -1,0 +1,1 @@
+"""Signed tokens: keys, verification, minting. Knows no HTTP framework."""

@@ -1,0 +1,42 @@
+"""What the lane's tests share: a gateway before a scripted upstream, on one open route."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from tests.servers import RunningGateway, Script, ScriptedUpstream, gateway_running, scripted
+
+OPEN = """
+server: {{body_timeout: 300ms, max_body_size: 1MiB}}
+logging: {{access_log: false}}
+upstreams:
+  app:
+    servers: ["http://127.0.0.1:{port}"]
+    timeouts: {{connect: 300ms, read: {read}, idle: {idle}}}
+    max_connections: {connections}
+routes:
+  - {{path: /, auth: none, upstream: app}}
+"""
+
+Opened = Callable[..., AbstractAsyncContextManager[tuple[RunningGateway, ScriptedUpstream]]]
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Opened:
+    """`async with before(script) as (gateway, upstream)`: a gateway before this upstream."""
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        script: Script, *, read: str = "5s", idle: str = "1s", connections: int = 8
+    ) -> AsyncIterator[tuple[RunningGateway, ScriptedUpstream]]:
+        async with scripted(script) as upstream:
+            config = OPEN.format(
+                port=upstream.port, read=read, idle=idle, connections=connections
+            )
+            async with gateway_running(config, tmp_path) as gateway:
+                yield gateway, upstream
+
+    return opened
