@@ -111,6 +111,8 @@ class Proxy:
         size = 0
         for name, value in request.headers:
             size += len(name) + len(value) + 4
+            if name == b"upgrade" and b"h2c" in value.lower():
+                raise RequestRefused(400, "upgrade_refused", "an upgrade to h2c is never made")
         if size > limits.head:
             raise RequestRefused(431, "header_too_large", "the header fields are too large")
         if request.method in _REFUSED_METHODS:

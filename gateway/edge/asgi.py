@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.edge.transfer import ResponseTruncated, Transfer
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, RequestRefused
 from gateway.profiles import Profiles
 from gateway.proxy import Forward, Proxy
 from gateway.request import RequestHead, parse_target
@@ -104,6 +104,8 @@ class AsgiLane:
         answer = self._profiles.render(error, request)
         body = b"" if request.method == "HEAD" else answer.body
         headers = [*answer.headers, (b"x-request-id", request_id)]
+        if isinstance(error, RequestRefused) and error.status != 413:
+            headers.append(_CLOSE)  # nothing that follows such a request is to be trusted
         with suppress(OSError):  # the client left before its refusal
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
@@ -117,6 +119,7 @@ class AsgiLane:
         return b"\r\n".join(lines) + answer.body
 
 
+_CLOSE = (b"connection", b"close")
 _NOTHING = RequestHead(method="", target=b"", path=b"", query=b"", headers=())
 
 

@@ -22,6 +22,7 @@ CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
 
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _NO_BODY = (204, 304)
+_VERSIONS = ("1.0", "1.1")
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -93,7 +94,9 @@ class EdgeCycle(RequestResponseCycle):
             else:
                 self._ends_at_eof = True
                 self.keep_alive = False
-        if not self.keep_alive:
+        if (b"connection", b"close") in message["headers"]:
+            self.keep_alive = False
+        elif not self.keep_alive:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
@@ -153,6 +156,9 @@ class EdgeProtocol(HttpToolsProtocol):
         """As uvicorn's own, with the target kept and the cycle of this module."""
         parser = self.parser
         version = parser.get_http_version()
+        is_upgrade = parser.should_upgrade()
+        if version not in _VERSIONS or (is_upgrade and self._has_body()):
+            raise ValueError("no HTTP/1.1 request")
         scope: Any = self.scope
         scope["method"] = parser.get_method().decode("ascii")
         scope["http_version"] = version
@@ -172,7 +178,7 @@ class EdgeProtocol(HttpToolsProtocol):
             default_headers=[],
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            keep_alive=version == "1.1" and not is_upgrade and parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         cycle.refusal = self.refusal
@@ -183,14 +189,25 @@ class EdgeProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
 
+    def _has_body(self) -> bool:
+        names = {name for name, value in self.headers if value != b"0"}
+        return not names.isdisjoint((b"content-length", b"transfer-encoding"))
+
     def _unsupported_upgrade_warning(self) -> None:
         """An Upgrade is never tunnelled: the request is answered, and the connection ends."""
 
     def send_400_response(self, msg: str) -> None:
         """What is no HTTP/1.1 message is refused, and nothing pipelined behind it runs."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.close()
-            return
-        error = RequestRefused(400, "request_invalid", "this is not a valid HTTP/1.1 request")
-        self.transport.write(self.refusal(error))
+        cycle = self.cycle
+        self.pipeline.clear()
+        self.flow.pause_reading()
+        if cycle is not None and not cycle.response_complete:
+            if not cycle.more_body:  # a whole request before the bad bytes: it is answered
+                cycle.keep_alive = False
+                return
+            cycle.disconnected = True
+            cycle.message_event.set()
+        if cycle is None or not cycle.response_started or cycle.response_complete:
+            error = RequestRefused(400, "request_invalid", "this is not a valid HTTP/1.1 request")
+            self.transport.write(self.refusal(error))
         self.transport.close()

@@ -33,9 +33,7 @@ def before(tmp_path: Path) -> Opened:
         script: Script, *, read: str = "5s", idle: str = "1s", connections: int = 8
     ) -> AsyncIterator[tuple[RunningGateway, ScriptedUpstream]]:
         async with scripted(script) as upstream:
-            config = OPEN.format(
-                port=upstream.port, read=read, idle=idle, connections=connections
-            )
+            config = OPEN.format(port=upstream.port, read=read, idle=idle, connections=connections)
             async with gateway_running(config, tmp_path) as gateway:
                 yield gateway, upstream
 

@@ -40,12 +40,8 @@ def problem(answer: bytes) -> tuple[int, str]:
             id="a transfer coding nobody asked for",
         ),
         pytest.param(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", id="switches protocols"),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", id="giant field"
-        ),
-        pytest.param(
-            b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 20_000 + b"\r\n", id="giant head"
-        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", id="giant field"),
+        pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: a\r\n" * 20_000 + b"\r\n", id="giant head"),
         pytest.param(b"HTTP/1.1 200 OK\r\nX Y: z\r\n\r\n", id="a name that is none"),
     ],
 )
@@ -119,9 +115,7 @@ async def test_a_death_in_the_body_never_looks_like_an_end(before: Opened, answe
 async def test_an_old_client_sees_a_death_as_a_reset(before: Opened) -> None:
     async def script(connection: Upstreamed) -> None:
         await connection.head()
-        await connection.send(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"
-        )
+        await connection.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
 
     async with before(script) as (gateway, _):
         client = await gateway.connect()
