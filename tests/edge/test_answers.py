@@ -28,7 +28,8 @@ def fields_of(answer: bytes) -> list[tuple[bytes, bytes]]:
             id="length",
         ),
         pytest.param(
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n",
             b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n"
             b"5\r\nhello\r\n0\r\n\r\n",
             id="chunked",
@@ -47,7 +48,8 @@ def fields_of(answer: bytes) -> list[tuple[bytes, bytes]]:
         ),
         pytest.param(
             b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: x\r\n\r\n",
-            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: x\r\nconnection: close\r\n\r\n",
+            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\nETag: x\r\n"
+            b"connection: close\r\n\r\n",
             id="304 keeps the length of what it does not send",
         ),
         pytest.param(

@@ -121,8 +121,7 @@ async def test_an_old_client_sees_a_death_as_a_reset(before: Opened) -> None:
         client = await gateway.connect()
         await client.send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
         with pytest.raises(ConnectionError):
-            while await asyncio.wait_for(client.reader.read(65536), 10):
-                pass
+            await asyncio.wait_for(client.reader.read(), 10)
         await client.close()
 
 

@@ -1,0 +1,99 @@
+"""Which route answers."""
+
+from typing import Any
+
+import pytest
+
+from gateway.config import RouteConfig
+from gateway.errors import RequestRefused, RouteNotFound
+from gateway.routing import RouteTable, explain, host_name
+
+
+def table(*routes: dict[str, Any]) -> RouteTable:
+    return RouteTable.compile(
+        RouteConfig(**{"auth": "none", "upstream": "u", **route}) for route in routes
+    )
+
+
+TABLE = table(
+    {"path": "=/api/exact", "name": "exact"},
+    {"path": "/api/items", "name": "read", "methods": ["GET", "HEAD"]},
+    {"path": "/api", "name": "api"},
+    {"path": "/dir/", "name": "dir"},
+    {"path": "/", "name": "host", "hosts": ["api.example.org", "*.example.com"]},
+    {"path": "/only", "name": "only", "hosts": ["one.example"]},
+    {"path": "/open", "name": "open"},
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "host", "path", "name"),
+    [
+        ("GET", "", b"/api/exact", "exact"),
+        ("GET", "", b"/api/exact/", "api"),
+        ("GET", "", b"/api/items", "read"),
+        ("GET", "", b"/api/items/1", "read"),
+        ("POST", "", b"/api/items/1", "api"),
+        ("GET", "", b"/api/itemsx", "api"),
+        ("GET", "", b"/api", "api"),
+        ("GET", "", b"/dir/", "dir"),
+        ("GET", "", b"/dir/x", "dir"),
+        ("GET", "api.example.org", b"/x", "host"),
+        ("GET", "a.example.com", b"/x", "host"),
+        ("GET", "a.b.example.com", b"/x", "host"),
+        ("GET", "one.example", b"/only", "only"),
+        ("GET", "one.example", b"/open", "open"),
+    ],
+)
+def test_the_first_match_wins(method: str, host: str, path: bytes, name: str) -> None:
+    assert TABLE.match(method, host, path).name == name
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [("", b"/"), ("", b"/apix"), ("", b"/dir"), ("example.com", b"/x"), ("two.example", b"/only"),
+     ("", b"/API")],
+)  # fmt: skip
+def test_no_route_is_a_404(host: str, path: bytes) -> None:
+    with pytest.raises(RouteNotFound):
+        TABLE.match("GET", host, path)
+
+
+PROTECTED = table({"path": "/students", "name": "protected"}, {"path": "/", "name": "open"})
+
+
+@pytest.mark.parametrize("path", [b"//students/", b"/\\students"])
+def test_a_protected_path_in_another_writing_is_refused(path: bytes) -> None:
+    with pytest.raises(RequestRefused):
+        PROTECTED.match("GET", "", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [(b"/students//1", "protected"), (b"/a//b", "open"), (b"//a", "open")]
+)
+def test_merged_slashes_that_change_nothing_are_let_through(path: bytes, name: str) -> None:
+    assert PROTECTED.match("GET", "", path).name == name
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        (None, ""),
+        (b"Example.ORG", "example.org"),
+        (b"example.org:8080", "example.org"),
+        (b"example.org.", "example.org"),
+        (b"[::1]:80", "::1"),
+        (b"[2001:DB8::1]", "2001:db8::1"),
+    ],
+)
+def test_the_name_that_routes(host: bytes | None, name: str) -> None:
+    assert host_name(host) == name
+
+
+def test_explain_says_why_the_earlier_ones_did_not_answer() -> None:
+    steps = [(route.name, why) for route, why in explain(TABLE, "POST", "", b"/api/items")]
+    assert steps == [("exact", "path differs"), ("read", "method differs"), ("api", "answers")]
+    steps = [(route.name, why) for route, why in explain(TABLE, "GET", "x", b"/none")]
+    assert steps[-3:] == [
+        ("host", "host differs"), ("only", "host differs"), ("open", "path differs"),
+    ]  # fmt: skip
