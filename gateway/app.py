@@ -94,10 +94,10 @@ class Gateway:
         """Opens what serving needs; ready when it returns."""
         for upstream in self.upstreams.values():
             upstream.start()
-        for issuer in self._issuers.values():
-            if issuer.source is not None:
-                await issuer.source.refresh()  # a failed fetch leaves 503s, and is tried again
-                self._background.append(asyncio.create_task(issuer.source.run()))
+        sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
+        # A fetch that fails leaves 503s, never 401s, and is tried again.
+        await asyncio.gather(*(source.refresh() for source in sources))
+        self._background += [asyncio.create_task(source.run()) for source in sources]
         self.is_ready = True
 
     def drain(self) -> None:

@@ -1,5 +1,6 @@
 """What the packages inherit from Django REST framework: its negotiation and its own wordings."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ _WORDINGS = {
 _VARY = (b"vary", b"Accept")
 
 
-class DrfProfile:
+class DrfProfile(ABC):
     """The common part of the three packages' profiles."""
 
     def __init__(self, *, issuer: str, types: tuple[str, ...]) -> None:
@@ -53,5 +54,7 @@ class DrfProfile:
             wording = f"{text[0].upper()}{text[1:]}."
         return {"detail": wording}
 
+    @abstractmethod
     def _refusal(self, flaw: Flaw) -> Mapping[str, Any]:
-        raise NotImplementedError
+        """What the package says to a bad token."""
+        ...

@@ -21,9 +21,9 @@ class Negotiated:
 def negotiate(accept: bytes | None, query: bytes) -> Negotiated:
     """Chooses by `?format=` and the Accept header, of which the latter may ask for an indent."""
     offered = list(_FORMATS.values())
-    if b"format" in query:
-        wanted = dict(parse_qsl(query.decode("latin-1"))).get("format")
-        if wanted is not None:
+    if query:
+        wanted = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("format")
+        if wanted:
             if wanted not in _FORMATS:
                 return Negotiated(failure=404)
             offered = [_FORMATS[wanted]]

@@ -1,7 +1,6 @@
 """One issuer at run time: its keys, its verifier, and the tokens that are minted in its form."""
 
 from collections.abc import Callable
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,6 +10,7 @@ from gateway.identity import Identity
 from gateway.tokens.jwks import JwksSource
 from gateway.tokens.jws import encode, serialize
 from gateway.tokens.keys import KeyMaterialError, KeySet, load_keys
+from gateway.tokens.minting import FORMS, Order
 from gateway.tokens.verifier import Verifier
 
 # PyJWT 2 refuses an `iat` ahead of the verifier's clock.
@@ -64,8 +64,8 @@ class Issuer:
     def mint(self, identity: Identity, *, lifetime: float, now: float) -> str:
         """A fresh access token for the bearer, in the form that this issuer's package expects.
 
-        Only who the bearer is goes in, none of the claims that another issuer made. `lifetime` in
-        seconds, `now` in epoch seconds; raises KeyMaterialError without a signing key.
+        `lifetime` in seconds, `now` in epoch seconds; raises KeyMaterialError without a signing
+        key.
         """
         signing = self.keys.signing
         if signing is None:
@@ -74,7 +74,16 @@ class Issuer:
             )
         algorithm = next(a for a in self.keys.algorithms if a in signing.algorithms)
         kind = "at+jwt" if self.config.profile == "jwt" else "JWT"
-        claims = self._claims(identity, int(now), int(now + lifetime))
+        claims = FORMS[self.config.profile](
+            Order(
+                config=self.config,
+                identity=identity,
+                user_claim=self.verifier.user_claim,
+                issued=int(now) - _BACKDATED,
+                expires=int(now + lifetime),
+                id=self._new_id(),
+            )
+        )
         if self.config.audience:
             several = len(self.config.audience) > 1
             claims["aud"] = list(self.config.audience) if several else self.config.audience[0]
@@ -83,47 +92,6 @@ class Issuer:
         signing_input = serialize({"alg": algorithm, "typ": kind}, claims)
         signature = signing.sign(algorithm, signing_input)
         return (signing_input + b"." + encode(signature)).decode()
-
-    def _claims(self, identity: Identity, now: int, expires: int) -> dict[str, Any]:
-        config = self.config
-        issued = now - _BACKDATED
-        user_id: int | str = identity.user_id
-        username = identity.claims.get("username") or identity.user_id
-        if config.profile == "simplejwt":
-            return {
-                config.token_type_claim: "access",
-                "exp": expires,
-                "iat": issued,
-                config.jti_claim: self._new_id().hex,
-                config.user_id_claim: user_id,
-            }
-        if config.profile == "jwt":
-            user_claim = self.verifier.user_claim
-            return {
-                user_claim: user_id,
-                "iat": issued,
-                "exp": expires,
-                config.jti_claim: self._new_id().hex,
-            }
-        # The older packages write the primary key as it is, mostly a number.
-        number = identity.user_id
-        user_id = int(number) if number.isascii() and number.isdigit() else number
-        if config.profile == "drf-jwt":
-            return {
-                "username": username,
-                "iat": issued,
-                "exp": expires,
-                config.jti_claim: str(self._new_id()),
-                config.user_id_claim: user_id,
-                "orig_iat": issued,
-            }
-        return {
-            config.user_id_claim: user_id,
-            "username": username,
-            "exp": expires,
-            "email": identity.claims.get("email", ""),
-            "orig_iat": issued,
-        }
 
     def __repr__(self) -> str:
         return f"<Issuer {self.name} {self.config.profile} {'/'.join(self.keys.algorithms)}>"

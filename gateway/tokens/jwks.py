@@ -41,7 +41,7 @@ ABSENT_FOR = 10.0
 BACKDATED = 120.0
 
 
-class KeysNeeded(Exception):  # noqa: N818 - a request to the caller, not a failure
+class KeysNeeded(Exception):
     """The token names a key that is not here: `await needed.refresh()`, then decide once more.
 
     Where the second decision wants keys again, `needed.unavailable()` is the answer.
@@ -127,8 +127,8 @@ class JwksSource:
             raise self.unavailable()
 
     def unavailable(self) -> KeysUnavailable:
-        wait = max(1, math.ceil(self._wait(self._monotonic())))
-        return KeysUnavailable(issuer=self.issuer, retry_after=wait)
+        wait = max(1.0, self._wait(self._monotonic()))
+        return KeysUnavailable(issuer=self.issuer, retry_after=math.ceil(wait))
 
     async def refresh(self) -> None:
         """Fetches the keys, or waits for the fetch under way; a failed fetch raises nothing."""
