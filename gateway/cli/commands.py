@@ -26,7 +26,7 @@ from gateway.tokens.keys import KeyMaterialError, load_keys
 
 OK, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
 
-_PROBE_TIMEOUT = 2.0  # seconds
+PROBE_TIMEOUT = 2.0  # seconds
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
@@ -76,12 +76,12 @@ def healthcheck(arguments: argparse.Namespace, environ: Mapping[str, str]) -> in
         print(f"not ready: {error.faults[0]}")
         return FAILED
     host = _ANY_ADDRESS.get(admin.host, admin.host)
-    connection = HTTPConnection(host, admin.port, timeout=_PROBE_TIMEOUT)
+    connection = HTTPConnection(host, admin.port, timeout=PROBE_TIMEOUT)
     try:
         connection.request("GET", "/readyz")
         status = connection.getresponse().status
     except TimeoutError:
-        print(f"not ready: no answer within {_PROBE_TIMEOUT:g} s")
+        print(f"not ready: no answer within {PROBE_TIMEOUT:g} s")
         return FAILED
     except (OSError, HTTPException) as error:
         reason = error.strerror if isinstance(error, OSError) else "no HTTP answer"
@@ -103,11 +103,17 @@ def judge_keys(name: str, issuer: IssuerConfig) -> Iterator[KeyFinding]:
     try:
         keys = load_keys(issuer, name=name)
     except KeyMaterialError as error:
-        yield KeyFinding(error.key_name, str(error))
+        yield _finding(name, error.key_name, str(error))
         return
     for warning in keys.warnings:
-        key = "verifying_key" if issuer.signing_key is None else "signing_key"
-        yield KeyFinding(key, warning, is_fatal=False)
+        key = "verifying_key" if "verifying_key" in warning else "signing_key"
+        yield _finding(name, key, warning, is_fatal=False)
+
+
+def _finding(name: str, key: str, message: str, *, is_fatal: bool = True) -> KeyFinding:
+    """The finding without what its key path says already."""
+    reason = message.removeprefix(f"issuer {name!r}: ").removeprefix(f"{key} ")
+    return KeyFinding(key, reason, is_fatal)
 
 
 def _load(

@@ -142,8 +142,3 @@ class IssuerConfig(Section):
     revoke_on: tuple[RevokeOnConfig, ...] = key(
         (), description="Requests whose 2xx answer ends the user's sessions."
     )
-
-    @property
-    def is_hmac(self) -> bool:
-        """Whether one secret both signs and verifies."""
-        return any(algorithm.startswith("HS") for algorithm in self.algorithm)

@@ -58,7 +58,7 @@ class Parts:
         """What is valid once the keys with `errors` are left out."""
         rest = deepcopy(dict(tree))
         broken = frozenset(path[: 3 if path[0] in _NAMED else 2] for path in errors if path)
-        for path in broken:
+        for path in sorted(broken, key=len):
             _leave_out(rest, path)
         sections: dict[KeyPath, Section] = {}
         for name, kind in _SINGLE.items():
@@ -92,8 +92,8 @@ def _leave_out(tree: Any, path: KeyPath) -> None:
     for key in path[:-1]:
         try:
             tree = tree[key]
-        except (KeyError, IndexError, TypeError):
-            return
+        except KeyError:
+            return  # left out already, with all below
     if isinstance(tree, dict):
         tree.pop(path[-1], None)
 

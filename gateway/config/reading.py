@@ -77,7 +77,10 @@ def _syntax_fault(name: str, text: str, error: yaml.MarkedYAMLError) -> Fault:
     if "\\t" in (error.problem or "") or any(re.match(r" *\t", row) for row in written):
         message = "a tab can't indent YAML; use spaces"
     else:
-        message = f"not valid YAML: {error.problem or error.context}"
+        # An alias or a tag may be the beginning of an unquoted secret: it is not repeated.
+        problem = re.sub(r"(alias|handle) .+", r"\1", error.problem or error.context or "")
+        hint = " (quote a value that begins with * & or !)" if problem != error.problem else ""
+        message = f"not valid YAML: {problem}{hint}"
     return Fault(f"{name}:{line}", "", message, line)
 
 
@@ -86,7 +89,7 @@ class _Reader:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.lines: dict[KeyPath, int] = {(): 1}
+        self.lines: dict[KeyPath, int] = {}
         self.faults: list[Fault] = []
         self._values = 0
 

@@ -18,12 +18,12 @@ class Source:
         """A finding about `path`, at its line or that of the nearest section that is there."""
         while path and isinstance(path[-1], int) and not self.knows(path):
             path = path[:-1]  # the short form of a list of one
-        for end in range(len(path), -1, -1):
+        for end in range(len(path), 0, -1):
             if path[:end] in self.overrides:
                 return Fault(self.overrides[path[:end]], written(path), message)
             if path[:end] in self.lines:
                 return self.fault_on(self.lines[path[:end]], message, path)
-        return Fault(self.file, written(path), message)
+        return self.fault_on(1, message, path)
 
     def fault_on(self, line: int, message: str, path: KeyPath = ()) -> Fault:
         return Fault(f"{self.file}:{line}", written(path), message, line)

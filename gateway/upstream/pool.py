@@ -38,7 +38,7 @@ class Upstream:
         self.server = server
         self.limits = limits
         self.authority = (  # for requests that keep no Host of their own
-            f"{server.host}:{server.port}".encode() if server.path is None else b"localhost"
+            _authority(server) if server.path is None else b"localhost"
         )
         self._idle: list[UpstreamConnection] = []
         self._busy: set[UpstreamConnection] = set()
@@ -178,3 +178,8 @@ class Upstream:
             elif exchange.on_long_wait is not None and now - exchange.started > LONG_WAIT:
                 notice, exchange.on_long_wait = exchange.on_long_wait, None
                 notice()
+
+
+def _authority(server: ServerAddress) -> bytes:
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    return f"{host}:{server.port}".encode()
