@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import uvloop
 
+from gateway.admission import Admission, HeadLimits
 from gateway.authentication import Authenticator
 from gateway.config import Config, RouteConfig, UpstreamConfig
 from gateway.edge.asgi import AsgiLane
@@ -24,7 +25,7 @@ from gateway.endpoints.health import admin_app
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.profiles import Profiles
-from gateway.proxy import HeadLimits, Proxy, Site
+from gateway.proxy import Proxy, Site
 from gateway.routing import Route, RouteTable
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.logs import configure_logging
@@ -69,12 +70,14 @@ class Gateway:
             proxy=Proxy(
                 table=table,
                 sites={route: self._site(route) for route in table.routes},
-                forwarded=ForwardedPolicy(map(str, server.trusted_proxies)),
-                limits=HeadLimits(
-                    url=server.max_url_size,
-                    head=server.max_header_size,
-                    fields=server.max_header_count,
+                admission=Admission(
+                    HeadLimits(
+                        url=server.max_url_size,
+                        head=server.max_header_size,
+                        fields=server.max_header_count,
+                    )
                 ),
+                forwarded=ForwardedPolicy(map(str, server.trusted_proxies)),
             ),
             profiles=self.profiles,
             request_ids=RequestIds(os.urandom(6).hex().encode()),

@@ -3,12 +3,13 @@
 Rules
 - The path that routes is the path that Django will see: percent-decoded exactly once.
 - The target goes upstream byte for byte; what two servers could read differently is refused.
-- RFC 9112 §3.2: origin form only; §3.2.3: exactly one valid Host.
+- RFC 9112 §3.2: origin form only.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import RequestRefused
@@ -21,6 +22,20 @@ _NEVER_IN_PATH = re.compile(rb"[\x80-\xff\\]")
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _DOT_SEGMENT = re.compile(rb"[/\\]\.{1,2}(?:[/\\;]|$)")
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """How a request's body is framed: `length` bytes, or chunked (`length` None)."""
+
+    length: int | None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.length == 0
+
+
+NO_BODY: Final = Body(0)  # no framing field at all, unlike an explicit length of 0
 
 
 @dataclass(slots=True)
@@ -89,21 +104,14 @@ def simplified(path: bytes) -> bytes | None:
     return re.sub(rb"[/\\]+", b"/", path)
 
 
-def host_of(request: RequestHead) -> bytes | None:
-    """The request's one Host, None for an HTTP/1.0 request without; else RequestRefused (400)."""
-    found: bytes | None = None
-    for name, value in request.headers:
-        if name == b"host":
-            if found is not None:
-                raise RequestRefused(400, "host_invalid", "more than one Host header")
-            found = value
-    if found is None:
-        if request.http_version == "1.0":
-            return None
-        raise RequestRefused(400, "host_invalid", "the Host header is missing")
-    if not is_valid_host(found):
-        raise RequestRefused(400, "host_invalid", "the Host header is not valid")
-    return found
+def host_name(host: bytes | None) -> str:
+    """The name that routes: lower case, without port and trailing dot; empty for no Host."""
+    if host is None:
+        return ""
+    text = host.decode("ascii").lower()
+    if text.startswith("["):
+        return text[1 : text.index("]")]
+    return text.partition(":")[0].rstrip(".")
 
 
 def is_valid_host(value: bytes) -> bool:

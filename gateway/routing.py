@@ -106,16 +106,6 @@ class RouteTable:
         return route
 
 
-def host_name(host: bytes | None) -> str:
-    """The name that routes: lower case, without port and trailing dot; empty for no Host."""
-    if host is None:
-        return ""
-    text = host.decode("ascii").lower()
-    if text.startswith("["):
-        return text[1 : text.index("]")]
-    return text.partition(":")[0].rstrip(".")
-
-
 def explain(table: RouteTable, method: str, host: str, path: bytes) -> list[tuple[Route, str]]:
     """Each route up to the one that answers, with why not, the last one with `answers`."""
     steps: list[tuple[Route, str]] = []

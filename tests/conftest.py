@@ -1,7 +1,7 @@
 """What all tests share: the event loop of production."""
 
-from collections.abc import Callable
 from asyncio import AbstractEventLoop
+from collections.abc import Callable
 
 import pytest
 import uvloop

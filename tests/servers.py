@@ -160,9 +160,7 @@ async def gateway_running(
     gateway = Gateway(load(file, environ=environ or {}).config)
     socket = listen("127.0.0.1", 0)
     server = SideServer(
-        edge_config(
-            gateway, refusal=gateway.refusal_bytes, keep_alive=75, graceful_shutdown=5
-        )
+        edge_config(gateway, refusal=gateway.refusal_bytes, keep_alive=75, graceful_shutdown=5)
     )
     port = socket.getsockname()[1]
     task = asyncio.create_task(server.serve(sockets=[socket]))

@@ -1,9 +1,9 @@
-"""The one reading of a target and a Host."""
+"""The one reading of a target."""
 
 import pytest
 
 from gateway.errors import RequestRefused
-from gateway.request import RequestHead, host_of, parse_target, simplified
+from gateway.request import RequestHead, parse_target, simplified
 
 
 @pytest.mark.parametrize(
@@ -49,36 +49,6 @@ def test_what_could_be_read_in_two_ways_is_refused(target: bytes) -> None:
 )
 def test_how_a_server_that_merges_slashes_reads_it(path: bytes, plain: bytes | None) -> None:
     assert simplified(path) == plain
-
-
-def head(*hosts: bytes, version: str = "1.1") -> RequestHead:
-    fields = [(b"host", host) for host in hosts]
-    return RequestHead(
-        method="GET", target=b"/", path=b"/", query=b"", headers=fields, http_version=version
-    )
-
-
-@pytest.mark.parametrize(
-    "host", [b"a", b"a.b:80", b"127.0.0.1:8000", b"[::1]", b"[2001:db8::1]:443", b"a_b-c.d"]
-)
-def test_a_valid_host(host: bytes) -> None:
-    assert host_of(head(host)) == host
-
-
-@pytest.mark.parametrize(
-    "host", [b"", b"a b", b"a/b", b"a:b", b"a,b", b"[::1", b"a@b", b"a:", b"\xe9"]
-)
-def test_an_invalid_host_is_refused(host: bytes) -> None:
-    with pytest.raises(RequestRefused):
-        host_of(head(host))
-
-
-def test_exactly_one_host_except_of_old() -> None:
-    with pytest.raises(RequestRefused):
-        host_of(head(b"a", b"a"))
-    with pytest.raises(RequestRefused):
-        host_of(head())
-    assert host_of(head(version="1.0")) is None
 
 
 def test_several_lines_of_a_field_are_one_list() -> None:

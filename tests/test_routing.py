@@ -6,7 +6,8 @@ import pytest
 
 from gateway.config import RouteConfig
 from gateway.errors import RequestRefused, RouteNotFound
-from gateway.routing import RouteTable, explain, host_name
+from gateway.request import host_name
+from gateway.routing import RouteTable, explain
 
 
 def table(*routes: dict[str, Any]) -> RouteTable:

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from gateway.config import Loaded, RouteConfig
 from gateway.errors import RequestRefused, RouteNotFound
-from gateway.request import is_valid_host, parse_target
-from gateway.routing import RouteTable, explain, host_name
+from gateway.request import host_name, is_valid_host, parse_target
+from gateway.routing import RouteTable, explain
 
 _URL = re.compile(r"(?:[A-Za-z]+://([^/?#]*))?(.*)", re.DOTALL)
 

@@ -7,6 +7,7 @@ the client sent it, and interim answers and reason phrases pass too.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -103,7 +104,7 @@ class AsgiLane:
     ) -> None:
         answer = self._profiles.render(error, request)
         body = b"" if request.method == "HEAD" else answer.body
-        headers = [*answer.headers, (b"x-request-id", request_id)]
+        headers = [*answer.headers, (b"date", _date()), (b"x-request-id", request_id)]
         if isinstance(error, RequestRefused) and error.status != 413:
             headers.append(_CLOSE)  # nothing that follows such a request is to be trusted
         with suppress(OSError):  # the client left before its refusal
@@ -112,15 +113,26 @@ class AsgiLane:
 
     def refusal_bytes(self, error: GatewayError) -> bytes:
         """A whole HTTP/1.1 answer, which ends the connection, for what is no request."""
+        request_id = self._request_ids.new()
         answer = self._profiles.render(error, _NOTHING)
         lines = [b"HTTP/1.1 %d %b" % (answer.status, HTTPStatus(answer.status).phrase.encode())]
         lines += [b"%b: %b" % field for field in answer.headers]
-        lines += [b"x-request-id: " + self._request_ids.new(), b"connection: close", b"", b""]
-        return b"\r\n".join(lines) + answer.body
+        lines += [b"date: " + _date(), b"x-request-id: " + request_id, b"connection: close"]
+        if self._access_log is not None:
+            now = asyncio.get_running_loop().time()
+            record = Record(method="", path="", client="", started=now, request_id=request_id)
+            record.status, record.reason = answer.status, error.reason
+            self._access_log.add(record, now)
+        return b"\r\n".join([*lines, b"", answer.body])
 
 
 _CLOSE = (b"connection", b"close")
 _NOTHING = RequestHead(method="", target=b"", path=b"", query=b"", headers=())
+
+
+def _date() -> bytes:
+    """Now, as the Date field has it (RFC 9110 §6.6.1)."""
+    return formatdate(usegmt=True).encode()
 
 
 def _request_head(scope: Scope) -> RequestHead:

@@ -121,7 +121,7 @@ class Transfer:
         """Returns when the answer's head is there; interim answers before it are passed on."""
         while True:
             if exchange.informational:
-                interim, exchange.informational = exchange.informational, []
+                interim, exchange.informational = exchange.informational, ()
                 for status, headers in interim if self._is_exact else ():
                     await self._send(
                         {"type": "gateway.informational", "status": status, "headers": headers}

@@ -5,13 +5,13 @@ upstream is due stands here for the sweeper, so that no request needs a timer of
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway.errors import GatewayError, UpstreamError
 
 HIGH_WATER = 256 * 1024  # bytes of answer held before the upstream is paused
 
-Headers = list[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Exchange:
@@ -22,44 +22,25 @@ class Exchange:
     `due_since` is the loop's time since which the upstream owes a byte, None while it does not.
     """
 
-    __slots__ = (
-        "_buffered",
-        "_now",
-        "_pieces",
-        "_resume_upstream",
-        "_waiter",
-        "due_since",
-        "ended",
-        "failure",
-        "has_head",
-        "headers",
-        "informational",
-        "is_client_gone",
-        "is_sent",
-        "on_long_wait",
-        "reason",
-        "started",
-        "status",
-    )
+    status = 0
+    reason = b""
+    headers: Headers = ()
+    informational: Sequence[tuple[int, Headers]] = ()
+    has_head = False
+    ended = False
+    failure: GatewayError | None = None
+    is_client_gone = False
+    due_since: float | None = None
+    on_long_wait: Callable[[], None] | None = None
+    _buffered = 0
+    _waiter: asyncio.Future[None] | None = None
+    _resume_upstream: Callable[[], None] | None = None
 
     def __init__(self, now: Callable[[], float], *, is_sent: bool) -> None:
         self._now = now
-        self.status = 0
-        self.reason = b""
-        self.headers: Headers = []
-        self.informational: list[tuple[int, Headers]] = []
-        self.has_head = False
-        self.ended = False
-        self.failure: GatewayError | None = None
-        self.is_client_gone = False
+        self._pieces: list[bytes] = []
         self.is_sent = is_sent
         self.started = now()
-        self.due_since: float | None = None
-        self.on_long_wait: Callable[[], None] | None = None
-        self._pieces: list[bytes] = []
-        self._buffered = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._resume_upstream: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         state = "failed" if self.failure else "ended" if self.ended else "open"
@@ -73,7 +54,7 @@ class Exchange:
             self.due_since = self._now()
 
     def on_informational(self, status: int, headers: Headers) -> None:
-        self.informational.append((status, headers))
+        self.informational = (*self.informational, (status, headers))
         self._wake()
 
     def on_head(self, status: int, reason: bytes, headers: Headers) -> None:

@@ -5,16 +5,15 @@ Rules
 - What the gateway itself sets is first removed from the client's request in every spelling that
   WSGI folds into one (`X-User-Id`, `x_user_id`); `Connection` can't remove what we set, nor the
   fields that frame or address the message.
-- RFC 9112 §6.3: the framing of the request is ours, never copied from a doubtful one.
+- RFC 9112 §6.3: the framing of the request is written anew from what was admitted.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from gateway.errors import RequestRefused
-from gateway.request import RequestHead
+from gateway.request import NO_BODY, Body, RequestHead
 
 HOP_BY_HOP: Final = frozenset(
     {
@@ -51,45 +50,6 @@ _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 def fold(name: bytes) -> bytes:
     """The one spelling of a header name that WSGI servers map to the same environ key."""
     return name.lower().replace(b"_", b"-")
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """How the request's body is framed: `length` bytes, or chunked (`length` None)."""
-
-    length: int | None
-
-    @property
-    def is_empty(self) -> bool:
-        return self.length == 0
-
-
-NO_BODY: Final = Body(0)
-
-
-def body_of(request: RequestHead) -> Body:
-    """The framing of the request's body (RFC 9112 §6.3).
-
-    Raises RequestRefused (400, 501) for any framing that two parsers could read differently.
-    """
-    length: bytes | None = None
-    is_chunked = False
-    for name, value in request.headers:
-        if name == b"content-length":
-            if length is not None or not value.isdigit() or len(value) > 18:
-                raise RequestRefused(400, "framing_invalid", "the Content-Length is not valid")
-            length = value
-        elif name == b"transfer-encoding":
-            if is_chunked or value.lower() != b"chunked" or request.http_version == "1.0":
-                raise RequestRefused(400, "framing_invalid", "the Transfer-Encoding is not valid")
-            is_chunked = True
-    if is_chunked:
-        if length is not None:
-            raise RequestRefused(
-                400, "framing_invalid", "Content-Length and Transfer-Encoding exclude each other"
-            )
-        return Body(None)
-    return NO_BODY if length is None else Body(int(length))
 
 
 class HeadComposer:

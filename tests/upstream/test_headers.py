@@ -3,8 +3,8 @@
 import pytest
 
 from gateway.errors import RequestRefused
-from gateway.request import RequestHead
-from gateway.upstream.headers import NO_BODY, Body, HeadComposer, body_of, response_headers
+from gateway.request import NO_BODY, Body, RequestHead
+from gateway.upstream.headers import HeadComposer, response_headers
 
 
 def head(*fields: tuple[bytes, bytes], method: str = "GET", version: str = "1.1") -> RequestHead:
@@ -107,45 +107,6 @@ def test_the_memory_of_names_is_bounded() -> None:
         text = composer.compose(head((name, b"1")), host=b"h", body=NO_BODY, added=b"")
         assert name in text
     assert len(composer._kinds) <= 2048
-
-
-@pytest.mark.parametrize(
-    ("fields", "length"),
-    [
-        ((), 0),
-        (((b"content-length", b"0"),), 0),
-        (((b"content-length", b"12"),), 12),
-        (((b"transfer-encoding", b"chunked"),), None),
-        (((b"transfer-encoding", b"Chunked"),), None),
-    ],
-)
-def test_the_framing_of_a_body(fields: tuple[tuple[bytes, bytes], ...], length: int | None) -> None:
-    assert body_of(head(*fields)).length == length
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        ((b"content-length", b"1"), (b"content-length", b"1")),
-        ((b"content-length", b"1, 1"),),
-        ((b"content-length", b"-1"),),
-        ((b"content-length", b""),),
-        ((b"content-length", b"\xb2"),),
-        ((b"content-length", b"9" * 19),),
-        ((b"transfer-encoding", b"gzip, chunked"),),
-        ((b"transfer-encoding", b"chunked"), (b"transfer-encoding", b"chunked")),
-        ((b"transfer-encoding", b"chunked"), (b"content-length", b"1")),
-    ],
-)
-def test_doubtful_framing_is_refused(fields: tuple[tuple[bytes, bytes], ...]) -> None:
-    with pytest.raises(RequestRefused) as refused:
-        body_of(head(*fields))
-    assert (refused.value.status, refused.value.reason) == (400, "framing_invalid")
-
-
-def test_an_old_request_has_no_chunks() -> None:
-    with pytest.raises(RequestRefused):
-        body_of(head((b"transfer-encoding", b"chunked"), version="1.0"))
 
 
 @pytest.mark.parametrize(
