@@ -73,7 +73,7 @@ class Transfer:
                 await self._relay(exchange)
             finally:
                 if not (exchange.ended and exchange.is_sent):
-                    connection.abort()
+                    connection.abandon(exchange)
         except (ClientGone, ConnectionError):  # by ASGI, `send` to a client that left raises
             return
         finally:
@@ -106,13 +106,13 @@ class Transfer:
                 was_stale = (
                     connection.is_reused and connection.is_closed and not connection.has_answered
                 )
-                connection.abort()
+                connection.abandon(exchange)
                 if not (retries and was_stale):
                     raise
                 retries -= 1
                 connection = await upstream.connect()
             except BaseException:
-                connection.abort()
+                connection.abandon(exchange)
                 raise
             else:
                 return exchange, connection

@@ -107,13 +107,16 @@ class UpstreamConnection(asyncio.Protocol):
             self._drain = asyncio.get_running_loop().create_future()
             await self._drain
 
+    def abandon(self, exchange: Exchange) -> None:
+        """Ends the connection at once, if it still carries this exchange."""
+        if self.exchange is exchange:
+            self.exchange = None
+            self.abort()
+            self._on_free(self)
+
     def abort(self) -> None:
-        """Ends the connection at once; the present exchange, if any, gets no more events."""
-        exchange, self.exchange = self.exchange, None
         if self._transport is not None:
             self._transport.abort()
-        if exchange is not None:
-            self._on_free(self)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -246,12 +249,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._on_free(self)
 
     def _fail(self, error: UpstreamError) -> None:
-        exchange, self.exchange = self.exchange, None
-        if self._transport is not None:
-            self._transport.abort()
+        exchange = self.exchange
         if exchange is not None:
+            self.abandon(exchange)
             exchange.on_failure(error)
-            self._on_free(self)
 
     def _resume(self) -> None:
         if self._is_read_paused:

@@ -95,13 +95,15 @@ class Upstream:
         try:
             async with asyncio.timeout_at(deadline):
                 connection = await self._open()
+            if connection.is_closed:
+                raise UpstreamError.broken("the upstream closed the connection at once")
         except TimeoutError as error:
             raise UpstreamError.timeout() from error
         except OSError as error:
             raise UpstreamError.refused() from error
         finally:
             self._connecting -= 1
-            if connection is None:
+            if connection is None or connection.is_closed:
                 self._wake_waiter()
         self._busy.add(connection)
         return connection

@@ -1,0 +1,187 @@
+"""The pool's accounts are right whatever happens."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from gateway.config import ServerAddress
+from gateway.errors import UpstreamError
+from gateway.upstream.exchange import Exchange
+from gateway.upstream.pool import Limits, Upstream
+from tests.servers import Upstreamed, answering, scripted
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def pool(port: int, **limits: float) -> Upstream:
+    given = Limits(**{"connections": 2, "connect": 0.3, **limits})  # type: ignore[arg-type]
+    return Upstream(name="u", server=ServerAddress(url=f"http://127.0.0.1:{port}"), limits=given)
+
+
+async def ask(upstream: Upstream) -> bytes:
+    connection = upstream.take() or await upstream.connect()
+    exchange = Exchange(asyncio.get_running_loop().time, is_sent=True)
+    connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
+    while not exchange.ended:
+        if exchange.failure:
+            raise exchange.failure
+        await exchange.wait()
+    return exchange.take()
+
+
+async def settled(upstream: Upstream, count: int) -> None:
+    async with asyncio.timeout(5):
+        while upstream.open_connections != count:
+            await asyncio.sleep(0.005)
+
+
+async def test_a_connection_serves_one_request_after_the_other() -> None:
+    async with scripted(answering(OK)) as server:
+        upstream = pool(server.port)
+        assert [await ask(upstream) for _ in range(5)] == [b"ok"] * 5
+        assert len(server.connections) == 1
+        assert repr(upstream) == "<Upstream u idle=1 busy=0 connecting=0 waiting=0>"
+        await upstream.stop()
+        await settled(upstream, 0)
+
+
+async def test_the_connection_used_last_is_used_next() -> None:
+    async with scripted(answering(OK)) as server:
+        upstream = pool(server.port)
+        first, second = await upstream.connect(), await upstream.connect()
+        for connection in (first, second):
+            exchange = Exchange(asyncio.get_running_loop().time, is_sent=True)
+            connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
+            while not exchange.ended:
+                await exchange.wait()
+        assert upstream.take() is second
+        await upstream.stop()
+
+
+async def test_an_upstream_that_hangs_up_at_once_leaves_no_trace() -> None:
+    async def script(connection: Upstreamed) -> None:
+        connection.reset()
+
+    async with scripted(script) as server:
+        upstream = pool(server.port)
+        for _ in range(20):
+            with pytest.raises(UpstreamError) as failed:
+                await ask(upstream)
+            assert failed.value.reason == "upstream_broken"
+        await settled(upstream, 0)
+
+
+async def test_a_taken_place_is_waited_for_and_given_on() -> None:
+    async with scripted(answering(OK)) as server:
+        upstream = pool(server.port, connections=1, connect=5)
+        assert await asyncio.gather(*(ask(upstream) for _ in range(50))) == [b"ok"] * 50
+        assert len(server.connections) == 1
+        await upstream.stop()
+
+
+async def test_whoever_stops_waiting_takes_no_place_with_him() -> None:
+    async with scripted(answering(OK)) as server:
+        upstream = pool(server.port, connections=1, connect=5)
+        held = await upstream.connect()
+        tasks = [asyncio.create_task(ask(upstream)) for _ in range(10)]
+        await asyncio.sleep(0)
+        for task in tasks[:9]:
+            task.cancel()
+        exchange = Exchange(asyncio.get_running_loop().time, is_sent=True)
+        held.begin(exchange, REQUEST, is_head=False, is_whole=True)
+        while not exchange.ended:
+            await exchange.wait()
+        tasks[8].cancel()
+        assert await asyncio.wait_for(tasks[9], 5) == b"ok"
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await upstream.stop()
+
+
+async def test_waiting_in_vain_is_a_503_and_dialling_in_vain_a_502(tmp_path: Path) -> None:
+    async with scripted(answering(OK)) as server:
+        upstream = pool(server.port, connections=1, connect=0.05)
+        await upstream.connect()
+        with pytest.raises(UpstreamError) as saturated:
+            await upstream.connect()
+        assert (saturated.value.status, saturated.value.retry_after) == (503, 1)
+        await upstream.stop()
+    gone = ServerAddress(url=f"unix:{tmp_path}/gone.sock")
+    upstream = Upstream(name="u", server=gone, limits=Limits())
+    with pytest.raises(UpstreamError) as refused:
+        await upstream.connect()
+    assert (refused.value.status, refused.value.reason) == (502, "upstream_refused")
+    assert upstream.open_connections == 0
+    assert upstream.authority == b"localhost"
+
+
+async def test_dialling_for_too_long_is_a_504() -> None:
+    upstream = pool(1, connect=0.05)
+
+    async def never() -> None:
+        await asyncio.sleep(30)
+
+    upstream._open = never  # type: ignore[assignment, method-assign]
+    with pytest.raises(UpstreamError) as late:
+        await upstream.connect()
+    assert (late.value.status, late.value.reason) == (504, "upstream_timeout")
+    assert upstream.open_connections == 0
+
+
+async def test_the_sweeper_keeps_deadlines_by_the_loops_clock() -> None:
+    async def script(connection: Upstreamed) -> None:
+        await connection.head()
+        await asyncio.sleep(30)
+
+    async with scripted(script) as server:
+        upstream = pool(server.port, read=60)
+        connection = await upstream.connect()
+        now = [1000.0]
+        exchange = Exchange(lambda: now[0], is_sent=True)
+        noticed: list[bool] = []
+        exchange.on_long_wait = lambda: noticed.append(True)
+        connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
+        waiting = asyncio.create_task(exchange.wait())
+        await asyncio.sleep(0)
+        upstream.sweep(1000.4)
+        assert noticed == []
+        upstream.sweep(1001.0)
+        upstream.sweep(1002.0)
+        assert noticed == [True]
+        upstream.sweep(1059.9)
+        assert exchange.failure is None
+        upstream.sweep(1060.1)
+        assert isinstance(exchange.failure, UpstreamError)
+        assert exchange.failure.reason == "upstream_timeout"
+        await waiting
+        connection.abandon(exchange)
+        await settled(upstream, 0)
+
+
+async def test_abandoning_what_is_over_harms_nobody_else() -> None:
+    async with scripted(answering(OK)) as server:
+        upstream = pool(server.port)
+        connection = await upstream.connect()
+        old = Exchange(asyncio.get_running_loop().time, is_sent=True)
+        connection.begin(old, REQUEST, is_head=False, is_whole=True)
+        while not old.ended:
+            await old.wait()
+        new = Exchange(asyncio.get_running_loop().time, is_sent=True)
+        again = upstream.take()
+        assert again is connection
+        again.begin(new, REQUEST, is_head=False, is_whole=True)
+        connection.abandon(old)
+        while not new.ended:
+            assert new.failure is None
+            await new.wait()
+        assert new.take() == b"ok"
+        await upstream.stop()
+
+
+@pytest.mark.parametrize(
+    ("limits", "tick"),
+    [(Limits(), 0.05), (Limits(read=0.1), 0.01), (Limits(read=600, idle=600), 0.25)],
+)
+def test_how_often_the_sweeper_looks(limits: Limits, tick: float) -> None:
+    assert limits.tick == tick
