@@ -1,0 +1,141 @@
+"""What the tests run as processes of their own: the sample apps, the echo app, the gateway."""
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from examples.apps import Example, Server, connect, status_of
+from examples.processes import Process, Processes
+from tests.integration.exchange import Answer, ask, head, receive
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningApp:
+    """A sample app under Gunicorn, with the state it was prepared with."""
+
+    example: Example
+    server: Server
+
+    @property
+    def address(self) -> str:
+        return self.server.address
+
+    @property
+    def secret_file(self) -> Path:
+        return self.example.state / "secret_key"
+
+    @property
+    def database(self) -> Path:
+        return self.example.state / "db.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    """A gateway process with its two listeners."""
+
+    process: Process
+    address: str
+    admin: str
+
+    def readiness(self) -> Answer:
+        return ask(self.admin, "GET", "/readyz")
+
+    def peak_memory(self) -> int:
+        """VmHWM in bytes: the most memory it ever had."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s*(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RunningEcho:
+    """The echo app, whose `/hold/` and `/drip/` stay in flight until it is told to release them."""
+
+    process: Process
+    address: str
+    deaths: Path  # the methods of the requests that killed a worker, one a line
+
+    def worker(self) -> int:
+        """The process id of Gunicorn's one worker."""
+        master = self.process.pid
+        (worker,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        return int(worker)
+
+    def wait_until_held(self, number: int) -> None:
+        assert ask(self.address, "GET", f"/held/{number}/").json() == {"held": True}
+
+    def release(self) -> None:
+        ask(self.address, "GET", "/release/")
+
+    def die(self) -> None:
+        """All its processes at once, without a last word."""
+        self.process.wait_or_kill(grace=0)
+
+
+def start_gateway(
+    config: Mapping[str, Any], *, directory: Path, children: Processes
+) -> RunningGateway:
+    """A gateway with this configuration, on ports of its own; returns once it is ready."""
+    file = directory / "config.yaml"
+    own = {"server": {**config.get("server", {}), "port": 0}, "admin": {"port": 0}}
+    file.write_text(yaml.safe_dump({**config, **own}, sort_keys=False))
+    process = children.start(
+        "gateway",
+        [sys.executable, "-m", "gateway", "run", "--config", file],
+        log=directory / "gateway.log",
+        cwd=ROOT,
+    )
+    found = process.wait_for(
+        lambda: re.search(r"listening on (http://\S+), admin on port (\d+)", process.output())
+    )
+    gateway = RunningGateway(process, found[1], f"http://127.0.0.1:{found[2]}")
+    process.wait_for(lambda: status_of(gateway.admin, "/readyz") == 200 or None)
+    return gateway
+
+
+def start_echo(
+    python: Path, *, directory: Path, children: Processes, keep_alive: int = 2
+) -> RunningEcho:
+    """The echo app under Gunicorn, one worker of many threads, in the environment of `python`.
+
+    It takes header names with underscores too: nothing but the gateway stands in the way of them.
+    """
+    process = children.start(
+        "echo",
+        [
+            python, "-B", "-m", "gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket",
+            "--threads", "16", "--keep-alive", str(keep_alive), "--header-map", "dangerous",
+            "project",
+        ],
+        log=directory / "echo.log",
+        cwd=ROOT / "tests" / "integration" / "echo",
+        env={**os.environ, "ECHO_DEATHS": str(directory / "deaths")},
+    )  # fmt: skip
+    found = process.wait_for(lambda: re.search(r"Listening at: (http://\S+)", process.output()))
+    process.wait_for(lambda: status_of(found[1]))
+    return RunningEcho(process, found[1], directory / "deaths")
+
+
+class KeptConnection:
+    """A client's connection that stays open for one request after another."""
+
+    def __init__(self, address: str) -> None:
+        self._connection = connect(address)
+        self._connection.settimeout(30)
+
+    def ask(self, method: str, target: str, *, headers: Any = (), body: bytes = b"") -> Answer:
+        fields = [*headers, *([("Content-Length", str(len(body)))] if body else [])]
+        self._connection.sendall(head(method, target, headers=fields) + body)
+        return receive(self._connection, method)
+
+    def close(self) -> None:
+        self._connection.close()

@@ -1,0 +1,182 @@
+"""A real nginx in front, over kept connections: Django hears of the right client."""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.client import HTTPConnection, HTTPSConnection
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from examples.apps import status_of
+from examples.processes import Processes
+from tests.integration.servers import RunningGateway, start_gateway
+
+CLIENT = "127.0.0.5"  # any address of the loopback that is no trusted proxy
+
+CONFIG = """
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    upstream gateway {{ server {gateway}; keepalive 8; }}
+    server {{
+        listen 127.0.0.1:{plain};
+        listen 127.0.0.1:{tls} ssl;
+        ssl_certificate tls.pem;
+        ssl_certificate_key tls.pem;
+        location / {{
+            proxy_pass http://gateway;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $http_host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $http_host;
+        }}
+    }}
+}}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Nginx:
+    plain: int
+    tls: int
+
+    def ask(
+        self, *, is_tls: bool, headers: Sequence[tuple[str, str]] = (), times: int = 1
+    ) -> list[dict[str, Any]]:
+        """What the echo app was told by requests from CLIENT, one after another."""
+        source = (CLIENT, 0)
+        connection: HTTPConnection
+        if is_tls:
+            trusting = ssl.create_default_context()
+            trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+            connection = HTTPSConnection(
+                "127.0.0.1", self.tls, source_address=source, context=trusting, timeout=30
+            )
+        else:
+            connection = HTTPConnection("127.0.0.1", self.plain, source_address=source, timeout=30)
+        answers = []
+        try:
+            for _ in range(times):
+                connection.request("GET", "/shop/", headers=dict(headers))
+                response = connection.getresponse()
+                answers.append(response.read())
+                assert response.status == 200
+        finally:
+            connection.close()
+        return [json.loads(answer) for answer in answers]
+
+
+def _certificate() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        issuer_name=name, subject_name=name, public_key=key.public_key(),
+        serial_number=x509.random_serial_number(), not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + timedelta(days=1),
+    )  # fmt: skip
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate + private
+
+
+def _free_ports(number: int) -> list[int]:
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [listener.getsockname()[1] for listener in listeners]
+    for listener in listeners:
+        listener.close()
+    return ports
+
+
+@pytest.fixture(scope="module")
+def nginx_binary() -> str:
+    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        pytest.skip("nginx is not installed")
+    return found
+
+
+Front = Callable[[list[str]], tuple[Nginx, RunningGateway]]
+
+
+@pytest.fixture(scope="module")
+def front(
+    nginx_binary: str, echo: str, children: Processes, tmp_path_factory: pytest.TempPathFactory
+) -> Front:
+    """nginx before a gateway that believes these proxies."""
+
+    def start(trusted: list[str]) -> tuple[Nginx, RunningGateway]:
+        directory = tmp_path_factory.mktemp("nginx")
+        config = {
+            "server": {"trusted_proxies": trusted},
+            "upstreams": {"echo": {"servers": [echo]}},
+            "routes": [{"path": "/", "auth": "none", "upstream": "echo"}],
+        }
+        gateway = start_gateway(config, directory=directory, children=children)
+        nginx = Nginx(*_free_ports(2))
+        (directory / "tls.pem").write_bytes(_certificate())
+        (directory / "nginx.conf").write_text(
+            CONFIG.format(
+                gateway=gateway.address.removeprefix("http://"), plain=nginx.plain, tls=nginx.tls
+            )
+        )
+        process = children.start(
+            "nginx",
+            [nginx_binary, "-p", directory, "-e", "stderr", "-c", directory / "nginx.conf"],
+            log=directory / "nginx.log",
+            cwd=directory,
+        )
+        process.wait_for(lambda: status_of(f"http://127.0.0.1:{nginx.plain}"))
+        return nginx, gateway
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def nginx(front: Front) -> Nginx:
+    return front(["127.0.0.1/32"])[0]
+
+
+@pytest.mark.parametrize(("is_tls", "scheme"), [(False, "http"), (True, "https")])
+def test_django_hears_of_the_client_behind_nginx(nginx: Nginx, is_tls: bool, scheme: str) -> None:
+    for told in nginx.ask(is_tls=is_tls, times=5):
+        port = nginx.tls if is_tls else nginx.plain
+        assert told["scheme"] == scheme
+        assert told["meta"]["HTTP_X_FORWARDED_FOR"] == f"{CLIENT}, 127.0.0.1"
+        assert told["meta"]["HTTP_X_FORWARDED_PROTO"] == scheme
+        assert told["meta"]["HTTP_X_FORWARDED_HOST"] == f"127.0.0.1:{port}"
+        assert told["meta"]["HTTP_HOST"] == f"127.0.0.1:{port}"
+
+
+def test_a_forgery_before_nginx_stays_left_of_the_client(nginx: Nginx) -> None:
+    forged = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-Proto", "https")]
+    (told,) = nginx.ask(is_tls=False, headers=forged)
+    chain = told["meta"]["HTTP_X_FORWARDED_FOR"].split(", ")
+    assert chain[-2:] == [CLIENT, "127.0.0.1"]
+    assert told["scheme"] == "http"
+
+
+def test_an_nginx_that_is_not_trusted_is_not_believed(front: Front) -> None:
+    nginx, _ = front([])
+    (told,) = nginx.ask(is_tls=True)
+    assert told["meta"]["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+    assert told["meta"]["HTTP_X_FORWARDED_PROTO"] == told["scheme"] == "http"
