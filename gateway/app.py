@@ -60,9 +60,7 @@ class Gateway:
             name: _upstream(name, settings) for name, settings in config.upstreams.items()
         }
         self._authenticators: dict[tuple[str, ...], Authenticator] = {}
-        self._access_log = (
-            AccessLog(sys.stdout.write, wall=time.time) if config.logging.access_log else None
-        )
+        self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
         table = RouteTable.compile(config.routes)
         server = config.server
@@ -193,6 +191,12 @@ class Gateway:
 
         header = issuer.config.auth_header_name.encode()
         return Minted(mint, header=header, credentials=credentials, now=time.time)
+
+
+def _access_log(config: Config) -> AccessLog | None:
+    if not config.logging.access_log:
+        return None
+    return AccessLog(sys.stdout.write, form=config.logging.format, wall=time.time)
 
 
 def _upstream(name: str, settings: UpstreamConfig) -> Upstream:

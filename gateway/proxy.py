@@ -1,6 +1,7 @@
 """THE PIPELINE: a request is decided by one pure, synchronous function, then bytes are moved.
 
-    admit → match route → limit → authenticate → authorize → compose upstream head → forward
+    admit → locate client → match route → limit → authenticate → authorize
+          → compose upstream head → forward
 
 A decision needs no await: routes, keys and verified tokens are local. Whoever wants to know what
 the gateway does with a request reads `Proxy.decide`; the lanes in `edge/` carry it out.
@@ -16,7 +17,7 @@ from gateway.errors import RequestRefused
 from gateway.identity import Identity
 from gateway.request import Body, RequestHead
 from gateway.routing import Route, RouteTable
-from gateway.upstream.forwarded import ForwardedPolicy
+from gateway.upstream.forwarded import Client, ForwardedPolicy
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityMode
 from gateway.upstream.pool import Upstream
@@ -72,11 +73,12 @@ class Proxy:
     def decide(self, request: RequestHead, request_id: bytes) -> Forward:
         """What to do with this request: forward it so, or raise the GatewayError to answer."""
         admitted = self._admission.admit(request)
+        client = self._locate(request, admitted)
         site = self._match(request, admitted)
         self._limit(site, admitted)
         identity = self._authenticate(site, request)
         self._authorize(site, identity)
-        head = self._compose(site, request, admitted, identity, request_id)
+        head = self._compose(site, request, admitted, client, identity, request_id)
         return Forward(
             site=site,
             head=head,
@@ -90,8 +92,14 @@ class Proxy:
         """Whether what this peer says of its clients is believed."""
         return self._forwarded.trusts(peer)
 
+    def _locate(self, request: RequestHead, admitted: Admitted) -> Client:
+        client = self._forwarded.client_of(request, admitted.host or b"")
+        request.client = client.address
+        return client
+
     def _match(self, request: RequestHead, admitted: Admitted) -> Site:
         route = self._table.match(request.method, admitted.host_name, request.path)
+        request.route = route.name
         return self._sites[route]
 
     def _limit(self, site: Site, admitted: Admitted) -> None:
@@ -116,11 +124,11 @@ class Proxy:
         site: Site,
         request: RequestHead,
         admitted: Admitted,
+        client: Client,
         identity: Identity | None,
         request_id: bytes,
     ) -> bytes:
         host = admitted.host
-        client = self._forwarded.client_of(request, host or b"")
         is_unjudged = site.authenticator is not None and request.is_preflight
         composer = site.preflight_composer if is_unjudged else site.composer
         return composer.compose(

@@ -55,6 +55,8 @@ class RequestHead:
     scheme: str = "http"
     peer: str | None = None
     http_version: str = "1.1"
+    client: str = ""
+    route: str = ""
 
     def header(self, name: bytes) -> bytes | None:
         """The field's value, or None; several lines are joined by a comma as WSGI servers do."""

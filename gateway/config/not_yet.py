@@ -27,6 +27,7 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
         "on_outage": None,
     },
     "issuers": {
+        "access_token_lifetime": None,
         "refresh_token_lifetime": None,
         "rotate_refresh_tokens": None,
         "blacklist_after_rotation": None,

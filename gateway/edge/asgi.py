@@ -4,7 +4,7 @@ Under the gateway's own uvicorn protocol (`protocol.py`) the scope carries the t
 the client sent it, and interim answers and reason phrases pass too.
 """
 
-import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from email.utils import formatdate
@@ -41,33 +41,28 @@ class AsgiLane:
         request_ids: RequestIds,
         access_log: AccessLog | None,
         body_timeout: float,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._proxy = proxy
         self._profiles = profiles
         self._request_ids = request_ids
         self._access_log = access_log
         self._body_timeout = body_timeout
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
-        now = asyncio.get_running_loop().time
+        started = self._clock()
+        status, reason, user = 499, "", ""
         if self._proxy.trusts(request.peer):
             request_id = self._request_ids.accept(request.header(b"x-request-id"))
         else:
             request_id = self._request_ids.new()
-        record = Record(
-            method=request.method,
-            path=scope["path"],
-            client=request.peer or "",
-            started=now(),
-            request_id=request_id,
-        )
         try:
             request.path, request.query = parse_target(request.target)
             forward = await self._decide(request, request_id)
-            record.route = forward.site.route.name
             if forward.identity is not None:
-                record.user = forward.identity.user_id
+                user = forward.identity.user_id
             transfer = Transfer(
                 forward,
                 receive,
@@ -78,16 +73,28 @@ class AsgiLane:
             try:
                 await transfer.run()
             finally:
-                record.status = transfer.status
+                status = transfer.status
         except GatewayError as error:
-            record.status, record.reason = error.status, error.reason
+            status, reason = error.status, error.reason
             await self._answer(error, request, request_id, send)
         except ResponseTruncated as truncated:
-            record.reason = truncated.reason
+            reason = truncated.reason
             raise
         finally:
             if self._access_log is not None:
-                self._access_log.add(record, now())
+                self._access_log.add(
+                    Record(
+                        method=request.method,
+                        path=scope["path"],
+                        client=request.client or request.peer or "",
+                        route=request.route,
+                        status=status,
+                        reason=reason,
+                        user=user,
+                        seconds=self._clock() - started,
+                        request_id=request_id,
+                    )
+                )
 
     async def _decide(self, request: RequestHead, request_id: bytes) -> Forward:
         try:
@@ -119,10 +126,8 @@ class AsgiLane:
         lines += [b"%b: %b" % field for field in answer.headers]
         lines += [b"date: " + _date(), b"x-request-id: " + request_id, b"connection: close"]
         if self._access_log is not None:
-            now = asyncio.get_running_loop().time()
-            record = Record(method="", path="", client="", started=now, request_id=request_id)
-            record.status, record.reason = answer.status, error.reason
-            self._access_log.add(record, now)
+            record = Record(status=answer.status, reason=error.reason, request_id=request_id)
+            self._access_log.add(record)
         return b"\r\n".join([*lines, b"", answer.body])
 
 

@@ -77,8 +77,8 @@ def edge_config(
         app,
         http=type("BoundProtocol", (EdgeProtocol,), {"refusal": staticmethod(refusal)}),
         lifespan="on",
-        timeout_keep_alive=max(1, round(keep_alive)),
-        timeout_graceful_shutdown=max(1, round(graceful_shutdown)),
+        timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # any number will do
+        timeout_graceful_shutdown=graceful_shutdown,  # type: ignore[arg-type]
         server_header=False,
         date_header=False,
         **_PLAIN,

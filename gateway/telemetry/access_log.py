@@ -1,4 +1,4 @@
-"""The access log: one JSON line a request, written in batches off the request's path.
+"""The access log: one line a request, JSON or text, written in batches off the request's path.
 
 Rule: no secret reaches it. Of the target only the path is logged, never the query, and of the
 bearer only the user id.
@@ -16,31 +16,34 @@ DELAY = 0.25  # seconds a line may wait
 
 @dataclass(slots=True)
 class Record:
-    """What is known of one request when it is over; times on the loop's clock."""
+    """What is known of one request when it is over; `reason` is empty where it was forwarded."""
 
-    method: str
-    path: str
-    client: str
-    started: float
     request_id: bytes
+    status: int
+    reason: str
+    method: str = ""
+    path: str = ""
+    client: str = ""
     route: str = ""
-    status: int = 0
-    reason: str = ""
     user: str = ""
+    seconds: float = 0.0
 
 
 class AccessLog:
-    """Collects records; `write` gets whole lines. `wall` is the epoch time, `now` the loop's."""
+    """Collects records; `write` gets whole lines, `form` is json or text, `wall` epoch seconds."""
 
-    def __init__(self, write: Callable[[str], object], *, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, write: Callable[[str], object], *, form: str, wall: Callable[[], float]
+    ) -> None:
         self._write = write
+        self._line = _json_line if form == "json" else _text_line
         self._wall = wall
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, record: Record, now: float) -> None:
+    def add(self, record: Record) -> None:
         lines = self._lines
-        lines.append(self._line(record, now))
+        lines.append(self._line(record, self._wall()))
         if len(lines) >= BATCH:
             self.flush()
         elif self._timer is None:
@@ -54,11 +57,21 @@ class AccessLog:
             lines, self._lines = self._lines, []
             self._write("\n".join(lines) + "\n")
 
-    def _line(self, r: Record, now: float) -> str:
-        time = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="milliseconds")
-        return (
-            f'{{"time":"{time}","method":{quote(r.method)},"path":{quote(r.path)},'
-            f'"status":{r.status},"reason":"{r.reason}","route":{quote(r.route)},'
-            f'"client":"{r.client}","user":{quote(r.user)},'
-            f'"ms":{(now - r.started) * 1000:.2f},"request_id":"{r.request_id.decode()}"}}'
-        )
+
+def _json_line(r: Record, now: float) -> str:
+    time = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+    return (
+        f'{{"time":"{time}","method":{quote(r.method)},"path":{quote(r.path)},'
+        f'"status":{r.status},"reason":"{r.reason}","route":{quote(r.route)},'
+        f'"client":{quote(r.client)},"user":{quote(r.user)},'
+        f'"ms":{r.seconds * 1000:.2f},"request_id":"{r.request_id.decode()}"}}'
+    )
+
+
+def _text_line(r: Record, now: float) -> str:
+    time = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+    return (
+        f"{time} {r.client or '-'} {r.method or '-'} {quote(r.path)} {r.status} {r.reason or '-'} "
+        f"route={quote(r.route)} user={quote(r.user)} {r.seconds * 1000:.2f}ms "
+        f"{r.request_id.decode()}"
+    )

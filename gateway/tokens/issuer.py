@@ -64,8 +64,8 @@ class Issuer:
     def mint(self, identity: Identity, *, lifetime: float, now: float) -> str:
         """A fresh access token for the bearer, in the form that this issuer's package expects.
 
-        `lifetime` in seconds, `now` in epoch seconds; raises KeyMaterialError without a signing
-        key.
+        `lifetime` in seconds, `now` in epoch seconds. Raises KeyMaterialError without a signing
+        key, and ClaimsUnmet where the form needs a user name that the bearer's token lacks.
         """
         signing = self.keys.signing
         if signing is None:

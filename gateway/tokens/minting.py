@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.config import IssuerConfig
+from gateway.errors import ClaimsUnmet
 from gateway.identity import Identity
 
 
@@ -27,8 +28,11 @@ class Order:
 
     @property
     def username(self) -> str:
+        """Raises ClaimsUnmet without one: a name guessed from an id may be somebody else's."""
         name = self.identity.claims.get("username")
-        return name if isinstance(name, str) and name else self.identity.user_id
+        if not isinstance(name, str) or not name:
+            raise ClaimsUnmet(issuer=self.identity.issuer)
+        return name
 
     @property
     def primary_key(self) -> int | str:

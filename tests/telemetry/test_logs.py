@@ -13,15 +13,15 @@ from gateway.telemetry.request_id import RequestIds
 
 def record(path: str = "/a", user: str = "7") -> Record:
     return Record(
-        method="GET", path=path, client="127.0.0.1", started=1.0, request_id=b"id-1",
-        route="/", status=200, user=user,
+        method="GET", path=path, client="127.0.0.1", seconds=0.25, request_id=b"id-1",
+        route="/", status=200, reason="", user=user,
     )  # fmt: skip
 
 
 async def test_a_request_is_one_json_line() -> None:
     written: list[str] = []
-    log = AccessLog(written.append, wall=lambda: 0.0)
-    log.add(record(), now=1.25)
+    log = AccessLog(written.append, form="json", wall=lambda: 0.0)
+    log.add(record())
     log.flush()
     assert json.loads(written[0]) == {
         "time": "1970-01-01T00:00:00.000+00:00", "method": "GET", "path": "/a", "status": 200,
@@ -30,13 +30,26 @@ async def test_a_request_is_one_json_line() -> None:
     }  # fmt: skip
 
 
+async def test_a_request_is_one_line_of_text() -> None:
+    written: list[str] = []
+    log = AccessLog(written.append, form="text", wall=lambda: 0.0)
+    log.add(record("/a\nb"))
+    log.add(Record(request_id=b"id-2", status=400, reason="request_invalid"))
+    log.flush()
+    assert written == [
+        '1970-01-01T00:00:00.000+00:00 127.0.0.1 GET "/a\\nb" 200 - route="/" user="7" 250.00ms '
+        'id-1\n1970-01-01T00:00:00.000+00:00 - - "" 400 request_invalid route="" user="" 0.00ms '
+        "id-2\n"
+    ]
+
+
 @pytest.mark.parametrize(
     "hostile", ["/a\r\nb", '/a","status":500', "/a\x00", "/\udce9", "/a\u2028b"]
 )
 async def test_a_hostile_path_stays_one_field_of_one_line(hostile: str) -> None:
     written: list[str] = []
-    log = AccessLog(written.append, wall=lambda: 0.0)
-    log.add(record(hostile, user=hostile), now=2.0)
+    log = AccessLog(written.append, form="json", wall=lambda: 0.0)
+    log.add(record(hostile, user=hostile))
     log.flush()
     assert written[0].count("\n") == 1
     line = json.loads(written[0])
@@ -45,9 +58,9 @@ async def test_a_hostile_path_stays_one_field_of_one_line(hostile: str) -> None:
 
 async def test_lines_are_written_in_batches() -> None:
     written: list[str] = []
-    log = AccessLog(written.append, wall=lambda: 0.0)
+    log = AccessLog(written.append, form="json", wall=lambda: 0.0)
     for _ in range(BATCH + 1):
-        log.add(record(), now=2.0)
+        log.add(record())
     assert [text.count("\n") for text in written] == [BATCH]
     async with asyncio.timeout(5):
         while len(written) < 2:

@@ -5,6 +5,7 @@ from typing import Any
 import jwt
 import pytest
 
+from gateway.errors import ClaimsUnmet
 from gateway.identity import Identity
 from gateway.tokens.keys import KeyMaterialError
 from tests.factories import (
@@ -81,10 +82,22 @@ def test_a_plain_minted_token_says_that_it_is_an_access_token() -> None:
     assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
 
 
-def test_a_user_without_name_and_number_goes_by_the_id() -> None:
-    someone = Identity(issuer="elsewhere", user_id="u-7", expires_at=NOW)
+@pytest.mark.parametrize("profile", ["drf-jwt", "djangorestframework-jwt"])
+@pytest.mark.parametrize("claims", [{}, {"username": ""}, {"username": 7}], ids=repr)
+def test_a_form_with_user_names_is_not_minted_for_a_nameless_bearer(
+    profile: str, claims: dict[str, Any]
+) -> None:
+    someone = Identity(issuer="elsewhere", user_id="7", expires_at=NOW, claims=claims)
+    with pytest.raises(ClaimsUnmet):
+        issuer(profile=profile).mint(someone, lifetime=30, now=NOW)
+
+
+def test_a_primary_key_that_is_no_number_stays_text() -> None:
+    someone = Identity(
+        issuer="elsewhere", user_id="u-7", expires_at=NOW, claims={"username": "ann"}
+    )
     claims = claims_of(issuer(profile="drf-jwt").mint(someone, lifetime=30, now=NOW))
-    assert (claims["username"], claims["user_id"]) == ("u-7", "u-7")
+    assert (claims["username"], claims["user_id"]) == ("ann", "u-7")
 
 
 def test_without_a_signing_key_nothing_is_minted() -> None:
