@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint docs bench
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -13,14 +13,19 @@ help: ## list the targets
 demo: .venv/.installed ## three Django apps behind the gateway on 127.0.0.1:8080 (ARGS=--check: try it and end)
 	@exec .venv/bin/python -B -m examples.demo $(ARGS)
 
-test: .venv/.installed-dev ## all tests
-	.venv/bin/python -m pytest $(ARGS)
+# Only all tests together can tell the coverage; ARGS picks some of them.
+test: .venv/.installed-dev ## all tests with their coverage (ARGS="tests/wire -k crit": some, without)
+	@.venv/bin/python -m pytest $(or $(ARGS),--cov --cov-report=term --cov-fail-under=95)
 
-lint: .venv/.installed-dev ## ruff, mypy --strict, import-linter
-	.venv/bin/ruff check .
+lint: .venv/.installed-dev ## formatting, ruff, mypy --strict, import-linter
 	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+
+docs: .venv/.installed-dev ## write the generated parts of docs/ and config.schema.json anew
+	.venv/bin/python -m docs.reference
+	.venv/bin/gateway schema > config.schema.json
 
 bench: .venv/.installed-dev ## throughput and CPU per request against the peers
 	.venv/bin/python -m bench $(ARGS)

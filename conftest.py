@@ -1,0 +1,32 @@
+"""Where all that tests need has to be there (`GATEWAY_REQUIRE_ALL`), a skip is a failure."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _is_all_required():
+        report.outcome = "failed"
+        report.longrepr = f"GATEWAY_REQUIRE_ALL is set, and this was skipped: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if report.skipped and _is_all_required():
+        report.outcome = "failed"
+        report.longrepr = f"GATEWAY_REQUIRE_ALL is set, and this was skipped: {report.longrepr}"
+    return report
+
+
+def _is_all_required() -> bool:
+    return bool(os.environ.get("GATEWAY_REQUIRE_ALL"))
