@@ -11,6 +11,8 @@ from gateway.config import RouteConfig
 from gateway.errors import RequestRefused, RouteNotFound
 from gateway.request import simplified
 
+_KNOWN_REQUESTS = 4096  # bound of a table's memory
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
@@ -65,12 +67,13 @@ class Route:
 
 
 class RouteTable:
-    """The routes in the file's order."""
+    """The routes in the file's order; remembers the answers it gave last."""
 
-    __slots__ = ("_routes",)
+    __slots__ = ("_known", "_routes")
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = tuple(routes)
+        self._known: dict[tuple[str, str, bytes], Route] = {}
 
     @classmethod
     def compile(cls, configs: Iterable[RouteConfig]) -> "RouteTable":
@@ -97,12 +100,19 @@ class RouteTable:
         slashes would see a path that another route answers: nobody gets past a protected route
         by writing its path in another way.
         """
+        key = (method, host, path)
+        known = self._known.get(key)
+        if known is not None:
+            return known
         route = self.find(method, host, path)
         plain = simplified(path)
         if plain is not None and self.find(method, host, plain) is not route:
             raise RequestRefused(400, "path_invalid", "the path can be read in two ways")
         if route is None:
             raise RouteNotFound
+        if len(self._known) >= _KNOWN_REQUESTS:
+            self._known.clear()
+        self._known[key] = route
         return route
 
 

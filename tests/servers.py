@@ -152,15 +152,17 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def gateway_running(
-    config: str, directory: Path, environ: dict[str, str] | None = None
+    config: str, directory: Path, *, keep_alive: float = 75
 ) -> AsyncIterator[RunningGateway]:
     """Runs a gateway with this YAML text, the admin listener apart, on a free port."""
     file = directory / "config.yaml"
     file.write_text(config)
-    gateway = Gateway(load(file, environ=environ or {}).config)
+    gateway = Gateway(load(file, environ={}).config)
     socket = listen("127.0.0.1", 0)
     server = SideServer(
-        edge_config(gateway, refusal=gateway.refusal_bytes, keep_alive=75, graceful_shutdown=5)
+        edge_config(
+            gateway, refusal=gateway.refusal_bytes, keep_alive=keep_alive, graceful_shutdown=5
+        )
     )
     port = socket.getsockname()[1]
     task = asyncio.create_task(server.serve(sockets=[socket]))

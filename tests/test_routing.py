@@ -91,6 +91,15 @@ def test_the_name_that_routes(host: bytes | None, name: str) -> None:
     assert host_name(host) == name
 
 
+def test_the_memory_of_a_table_is_bounded_and_right() -> None:
+    routes = table({"path": "/a", "name": "a"}, {"path": "/b", "name": "b"})
+    for _ in range(2):
+        for number in range(5000):
+            assert routes.match("GET", "", b"/a/%d" % number).name == "a"
+        assert routes.match("GET", "", b"/b").name == "b"
+    assert len(routes._known) <= 4096
+
+
 def test_explain_says_why_the_earlier_ones_did_not_answer() -> None:
     steps = [(route.name, why) for route, why in explain(TABLE, "POST", "", b"/api/items")]
     assert steps == [("exact", "path differs"), ("read", "method differs"), ("api", "answers")]

@@ -23,6 +23,7 @@ CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _NO_BODY = (204, 304)
 _VERSIONS = ("1.0", "1.1")
+_ASGI = {"version": "3.0", "spec_version": "2.3"}
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -151,6 +152,13 @@ class EdgeProtocol(HttpToolsProtocol):
     """Parses a client connection. Subclasses set `refusal`, which words what can't be parsed."""
 
     refusal: Callable[[GatewayError], bytes]
+    idle_since: float | None = None  # the loop's time; None while a request is under way
+
+    def on_message_begin(self) -> None:
+        self.idle_since = None
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_headers_complete(self) -> None:
         """As uvicorn's own, with the target kept and the cycle of this module."""
@@ -159,15 +167,23 @@ class EdgeProtocol(HttpToolsProtocol):
         is_upgrade = parser.should_upgrade()
         if version not in _VERSIONS or (is_upgrade and self._has_body()):
             raise ValueError("no HTTP/1.1 request")
-        scope: Any = self.scope
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["http_version"] = version
         target = self.url
         path = target.partition(b"?")[0]
-        scope["gateway.target"] = target
-        scope["path"] = path.decode("latin-1")
-        scope["raw_path"] = path
-        scope["query_string"] = b""
+        scope: Any = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "method": parser.get_method().decode("ascii"),
+            "gateway.target": target,
+            "root_path": "",
+            "path": path.decode("latin-1"),
+            "raw_path": path,
+            "query_string": b"",
+            "headers": self.headers,
+        }
         cycle = EdgeCycle(
             scope=scope,
             transport=self.transport,
@@ -188,6 +204,20 @@ class EdgeProtocol(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((cycle, self.app))
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's own, but without a timer per request: the server's tick closes the idle."""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
+            else:
+                self.idle_since = self.loop.time()
+
+    def close_if_idle(self, oldest: float) -> None:
+        """Closes a kept connection that has been idle since before `oldest`."""
+        if self.idle_since is not None and self.idle_since <= oldest:
+            self.transport.close()
 
     def _has_body(self) -> bool:
         names = {name for name, value in self.headers if value != b"0"}

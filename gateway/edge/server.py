@@ -1,5 +1,6 @@
 """The uvicorn servers: the public listener with the edge protocol, the admin listener beside it."""
 
+import asyncio
 import contextlib
 import gc
 import socket
@@ -24,7 +25,24 @@ _PLAIN: dict[str, Any] = {
 }
 
 
-class EdgeServer(uvicorn.Server):
+class SideServer(uvicorn.Server):
+    """A listener for which signals are somebody else's business."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def on_tick(self, counter: int) -> bool:
+        """Once a second, closes kept connections that have been idle for too long."""
+        if counter % 10 == 0:  # uvicorn ticks ten times a second
+            oldest = asyncio.get_running_loop().time() - self.config.timeout_keep_alive
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, EdgeProtocol):
+                    connection.close_if_idle(oldest)
+        return await super().on_tick(counter)
+
+
+class EdgeServer(SideServer):
     """The public listener. `on_stop` is called at once when a signal asks to stop."""
 
     def __init__(
@@ -52,17 +70,9 @@ class EdgeServer(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        with super().capture_signals():
+        with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
-
-
-class SideServer(uvicorn.Server):
-    """A listener for which signals are somebody else's business."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
 
 
 def edge_config(
