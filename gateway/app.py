@@ -122,6 +122,12 @@ class Gateway:
         """Why no traffic should be sent here, None when all is well."""
         return None if self.is_ready else "starting or stopping"
 
+    @property
+    def max_head(self) -> int:
+        """The most bytes of a head that is not complete; smaller ones get a finer answer."""
+        server = self.config.server
+        return 2 * (server.max_url_size + server.max_header_size)
+
     def refusal_bytes(self, error: GatewayError) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed."""
         return self._lane.refusal_bytes(error)
@@ -147,7 +153,9 @@ class Gateway:
             require=config.require,
             upstream=self.upstreams[config.upstream],
             identity_mode=mode,
-            composer=HeadComposer(removed=mode.removed),
+            composer=HeadComposer(
+                removed=mode.removed, judged=credentials if config.auth != "none" else ()
+            ),
             preflight_composer=HeadComposer(removed=(*mode.removed, *credentials)),
             preserve_host=settings.preserve_host,
             max_body_size=self.config.server.max_body_size if size is None else size,
@@ -246,6 +254,7 @@ async def _serve(config: Config, public: Any, private: Any) -> None:
         edge_config(
             gateway,
             refusal=gateway.refusal_bytes,
+            max_head=gateway.max_head,
             keep_alive=config.server.keep_alive,
             graceful_shutdown=config.server.graceful_shutdown,
         ),

@@ -161,7 +161,11 @@ async def gateway_running(
     socket = listen("127.0.0.1", 0)
     server = SideServer(
         edge_config(
-            gateway, refusal=gateway.refusal_bytes, keep_alive=keep_alive, graceful_shutdown=5
+            gateway,
+            refusal=gateway.refusal_bytes,
+            max_head=gateway.max_head,
+            keep_alive=keep_alive,
+            graceful_shutdown=5,
         )
     )
     port = socket.getsockname()[1]

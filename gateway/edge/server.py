@@ -33,12 +33,12 @@ class SideServer(uvicorn.Server):
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Once a second, closes kept connections that have been idle for too long."""
+        """Once a second, ends the connections that are idle or stalled."""
         if counter % 10 == 0:  # uvicorn ticks ten times a second
-            oldest = asyncio.get_running_loop().time() - self.config.timeout_keep_alive
+            now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, EdgeProtocol):
-                    connection.close_if_idle(oldest)
+                    connection.sweep(now, self.config.timeout_keep_alive)
         return await super().on_tick(counter)
 
 
@@ -79,13 +79,15 @@ def edge_config(
     app: Any,
     *,
     refusal: Callable[[GatewayError], bytes],
+    max_head: int,
     keep_alive: float,
     graceful_shutdown: float,
 ) -> uvicorn.Config:
-    """How the public listener runs; times in seconds, `refusal` words what can't be parsed."""
+    """How the public listener runs; times in seconds, the rest as `EdgeProtocol` has it."""
+    settings = {"refusal": staticmethod(refusal), "max_head": max_head}
     return uvicorn.Config(
         app,
-        http=type("BoundProtocol", (EdgeProtocol,), {"refusal": staticmethod(refusal)}),
+        http=type("BoundProtocol", (EdgeProtocol,), settings),
         lifespan="on",
         timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # any number will do
         timeout_graceful_shutdown=graceful_shutdown,  # type: ignore[arg-type]

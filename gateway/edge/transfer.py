@@ -123,8 +123,9 @@ class Transfer:
             if exchange.informational:
                 interim, exchange.informational = exchange.informational, ()
                 for status, headers in interim if self._is_exact else ():
+                    fields = response_headers(headers)
                     await self._send(
-                        {"type": "gateway.informational", "status": status, "headers": headers}
+                        {"type": "gateway.informational", "status": status, "headers": fields}
                     )
             if exchange.has_head:
                 return
@@ -171,9 +172,9 @@ class Transfer:
             while not is_last:
                 data, is_last = await self._read_body()
                 connection.send(self._framed(data, is_last=is_last))
-                exchange.owe(True)
+                exchange.upload_waits(True)
                 await connection.drain()
-                exchange.owe(False)
+                exchange.upload_waits(False)
         except ClientGone:
             exchange.client_left()
         except GatewayError as error:

@@ -19,6 +19,7 @@ from gateway.errors import UpstreamError
 from gateway.upstream.exchange import Exchange
 
 MAX_RESPONSE_HEAD = 64 * 1024
+UNREAD = 64 * 1024  # bytes of an unread request body that Gunicorn still clears away
 _BODILESS = (204, 304)
 
 
@@ -45,6 +46,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_head = False
         self._is_sent = True
         self._is_answered = False
+        self._sent_size = 0
         self._drain: asyncio.Future[None] | None = None
         self._is_write_paused = False
         self._is_read_paused = False
@@ -88,11 +90,13 @@ class UpstreamConnection(asyncio.Protocol):
         self._is_head = is_head
         self._is_sent = is_whole
         self._is_answered = False
+        self._sent_size = len(data)
         self._transport.write(data)
 
     def send(self, data: bytes) -> None:
         """Sends a further piece of the request's body."""
         if not self.is_closed:
+            self._sent_size += len(data)
             self._transport.write(data)
 
     def finish(self) -> None:
@@ -207,16 +211,25 @@ class UpstreamConnection(asyncio.Protocol):
         if self._head_size > MAX_RESPONSE_HEAD and _size(headers) > MAX_RESPONSE_HEAD:
             raise ValueError("too large a head")
         self._in_head = False
-        self._keeps_alive = self._parser.should_keep_alive()
+        self._keeps_alive = self._parser.should_keep_alive() and self._is_worth_keeping(status)
         if self._is_head or status in _BODILESS:
             self._is_skipped = True
-        elif not self._keeps_alive:
+        elif not self._parser.should_keep_alive():
             self._ends_at_eof = not any(
                 name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers
             )
         exchange.on_head(status, self._reason, headers)
         if self._is_skipped:
             self._end()
+
+    def _is_worth_keeping(self, status: int) -> bool:
+        """Whether another request is safe behind this one, as the answer's head comes.
+
+        Not where the upstream may still send the body of an answer to HEAD (older WSGI servers
+        do), nor where it may not have read the request's body, over which Gunicorn hangs up.
+        """
+        may_be_unread = not self._is_sent or (status >= 400 and self._sent_size > UNREAD)
+        return not self._is_head and not may_be_unread
 
     def on_body(self, data: bytes) -> None:
         exchange = self.exchange

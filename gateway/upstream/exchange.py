@@ -19,7 +19,6 @@ class Exchange:
 
     `status`, `reason` and `headers` are set once `has_head`; the body is taken piecewise. A
     `failure` after the head means a truncated answer, which must never look complete.
-    `due_since` is the loop's time since which the upstream owes a byte, None while it does not.
     """
 
     status = 0
@@ -30,7 +29,8 @@ class Exchange:
     ended = False
     failure: GatewayError | None = None
     is_client_gone = False
-    due_since: float | None = None
+    _answer_due: float | None = None  # since when the upstream owes a byte of its answer
+    _upload_due: float | None = None  # since when it takes no more of the request
     on_long_wait: Callable[[], None] | None = None
     _buffered = 0
     _waiter: asyncio.Future[None] | None = None
@@ -50,8 +50,11 @@ class Exchange:
 
     def on_progress(self) -> None:
         """A byte came from the upstream."""
-        if self.due_since is not None:
-            self.due_since = self._now()
+        now = self._now()
+        if self._answer_due is not None:
+            self._answer_due = now
+        if self._upload_due is not None:
+            self._upload_due = now
 
     def on_informational(self, status: int, headers: Headers) -> None:
         self.informational = (*self.informational, (status, headers))
@@ -95,11 +98,11 @@ class Exchange:
         """Returns when there is something new; meanwhile the upstream is due."""
         self._waiter = asyncio.get_running_loop().create_future()
         if self.is_sent:
-            self.due_since = self._now()
+            self._answer_due = self._now()
         try:
             await self._waiter
         finally:
-            self._waiter = self.due_since = None
+            self._waiter = self._answer_due = None
 
     def take(self) -> bytes:
         """What arrived of the body since the last call."""
@@ -114,14 +117,20 @@ class Exchange:
             resume()
         return data
 
-    def owe(self, is_due: bool) -> None:
+    def upload_waits(self, is_waiting: bool) -> None:
         """The uploader's word on whether the upstream holds it up."""
-        self.due_since = self._now() if is_due else None
+        self._upload_due = self._now() if is_waiting else None
 
     def sent(self) -> None:
         """The request was sent whole: from now on the answer is due."""
         self.is_sent = True
-        self.owe(True)
+        self._answer_due = self._now() if self._waiter is not None else None
+
+    def is_overdue(self, now: float, limit: float) -> bool:
+        """Whether the upstream has owed something for longer than `limit` seconds."""
+        return any(
+            due is not None and now - due > limit for due in (self._answer_due, self._upload_due)
+        )
 
     def client_left(self) -> None:
         """The client is gone: whoever waits is woken."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gateway.request import RequestHead, is_valid_host
 
+MAX_HOPS = 32
 _MEMORY = 4096  # bound of the remembered answers
 
 
@@ -109,7 +110,9 @@ def _lines(
 
 
 def _split(value: bytes | None) -> list[bytes]:
-    return [part for piece in (value or b"").split(b",") if (part := piece.strip())]
+    """The members of a list from the right, as many as there may be honest hops."""
+    pieces = (value or b"").rsplit(b",", MAX_HOPS)[-MAX_HOPS:]
+    return [part for piece in pieces if (part := piece.strip())]
 
 
 def _addresses(value: bytes | None) -> list[str]:

@@ -42,7 +42,8 @@ PROXY_CLAIMS: Final = frozenset(
 NEVER: Final = frozenset({b"proxy", b"script-name", b"path-info", b"remote-user", b"remote-addr"})
 
 _DROP, _CONNECTION, _LENGTH, _CLAIM = 1, 2, 3, 4
-_KNOWN_NAMES: Final = 2048  # bound of the memory of seen names
+_KNOWN_NAMES: Final = 2048  # bounds of the memory of seen names: how many, and how long each
+_LONGEST_KNOWN_NAME: Final = 64
 
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -56,18 +57,20 @@ class HeadComposer:
     """Writes the head of an upstream request; one per route, since routes tell different things.
 
     `removed` are further field names to take from the client's request: those the gateway sets
-    there itself, and the credentials where the upstream is not to see them.
+    there itself, and the credentials where the upstream is not to see them. `judged` are the
+    names of credentials that pass once they were judged: in that spelling, and in no other.
     """
 
-    __slots__ = ("_kinds", "_trusted_kinds")
+    __slots__ = ("_judged", "_kinds", "_trusted_kinds")
 
-    def __init__(self, *, removed: Iterable[bytes] = ()) -> None:
+    def __init__(self, *, removed: Iterable[bytes] = (), judged: Iterable[bytes] = ()) -> None:
         kinds = dict.fromkeys(
             HOP_BY_HOP | FORWARDED | NEVER | {b"host", b"expect"} | {fold(n) for n in removed},
             _DROP,
         )
         kinds[b"connection"] = _CONNECTION
         kinds[b"content-length"] = _LENGTH
+        self._judged = frozenset(map(fold, judged))
         self._trusted_kinds = kinds
         self._kinds = kinds | dict.fromkeys(PROXY_CLAIMS, _DROP)
 
@@ -130,12 +133,14 @@ class HeadComposer:
             is_peer_trusted=kinds is self._trusted_kinds,
         )  # fmt: skip
 
-    @staticmethod
-    def _classify(name: bytes, kinds: dict[bytes, int]) -> int:
+    def _classify(self, name: bytes, kinds: dict[bytes, int]) -> int:
         if not _TOKEN.fullmatch(name):
             raise RequestRefused(400, "header_invalid", "a header name is not valid")
-        kind = _DROP if kinds.get(fold(name), 0) else 0
-        if len(kinds) < _KNOWN_NAMES:
+        folded = fold(name)
+        is_said_by_proxies = folded.startswith(b"x-forwarded-") and kinds is self._kinds
+        is_unjudged = name != folded and folded in self._judged
+        kind = _DROP if kinds.get(folded, 0) or is_said_by_proxies or is_unjudged else 0
+        if len(kinds) < _KNOWN_NAMES and len(name) <= _LONGEST_KNOWN_NAME:
             kinds[name] = kind
         return kind
 

@@ -175,7 +175,7 @@ class Upstream:
             exchange = connection.exchange
             if exchange is None:
                 continue
-            if exchange.due_since is not None and now - exchange.due_since > limits.read:
+            if exchange.is_overdue(now, limits.read):
                 exchange.expire()
             elif exchange.on_long_wait is not None and now - exchange.started > LONG_WAIT:
                 notice, exchange.on_long_wait = exchange.on_long_wait, None

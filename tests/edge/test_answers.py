@@ -96,7 +96,7 @@ async def test_an_answer_passes_exactly(before: Opened, answer: bytes, expected:
         assert await gateway.exchange(GET) == expected
 
 
-async def test_a_head_answer_keeps_its_length_and_its_connection(before: Opened) -> None:
+async def test_a_head_answer_keeps_its_length_and_not_its_connection(before: Opened) -> None:
     script = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
     head = GET.replace(b"GET", b"HEAD")
     async with before(script) as (gateway, upstream):
@@ -105,7 +105,7 @@ async def test_a_head_answer_keeps_its_length_and_its_connection(before: Opened)
             assert answer == (
                 b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nconnection: close\r\n\r\n"
             )
-        assert len(upstream.connections) == 1
+        assert len(upstream.connections) == 3
 
 
 async def test_an_answer_that_ends_with_its_connection_is_complete(before: Opened) -> None:

@@ -1,0 +1,156 @@
+"""One request and its answer on a client connection, in the place of uvicorn's own cycle.
+
+What uvicorn's can't do is done here: a small answer leaves in one write, interim answers and
+reason phrases pass, HEAD and 304 keep their Content-Length, HTTP/1.0 clients get no chunks, a
+truncated answer never ends cleanly, and a client that stops reading is let go.
+"""
+
+import asyncio
+import http
+import struct
+from collections.abc import Callable, Iterable
+from socket import SO_LINGER, SOL_SOCKET
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from gateway.edge.transfer import ResponseTruncated
+from gateway.errors import GatewayError
+
+CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
+
+_PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+_NO_BODY = (204, 304)
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Flow(FlowControl):
+    """uvicorn's flow control, which also counts the bytes `written` to the connection."""
+
+    written = 0
+
+
+class EdgeCycle(RequestResponseCycle):
+    """One request and its answer on a client connection."""
+
+    flow: Flow
+    refusal: Callable[[GatewayError], bytes]
+    _head: bytes | None = None
+    _is_bodiless = False
+    _ends_at_eof = False
+
+    async def run_asgi(self, app: Any) -> None:
+        try:
+            await app(self.scope, self.receive, self.send)
+        except ResponseTruncated:
+            self._truncate()
+        except asyncio.CancelledError:  # the graceful stop ran out of time
+            self._truncate()
+            raise
+        except Exception:
+            # The last resort of a defect: one answer or one cut connection, and a trace to find it.
+            self.logger.exception("the gateway failed to handle a request")
+            if not self.response_started and not self.disconnected:
+                self.transport.write(self.refusal(GatewayError("the gateway failed")))
+            self._truncate()
+        finally:
+            self.on_response = _nothing  # breaks the cycle between cycle and protocol
+
+    def _truncate(self) -> None:
+        """Ends the answer so that nobody takes it for complete."""
+        self.response_complete = True
+        if self._ends_at_eof and (socket := self.transport.get_extra_info("socket")) is not None:
+            socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)  # its end must not look like one
+            self.transport.abort()
+        else:
+            self.transport.close()
+
+    async def send(self, message: Any) -> None:
+        """Raises ConnectionError when the client has left or stopped reading."""
+        if self.flow.write_paused and not self.disconnected:
+            try:
+                async with asyncio.timeout(CLIENT_STALL):
+                    await self.flow.drain()
+            except TimeoutError as error:
+                self.transport.abort()
+                raise ConnectionError("the client stopped reading") from error
+        if self.disconnected:
+            raise ConnectionError("the client left")
+        kind = message["type"]
+        if kind == "http.response.body":
+            self._send_body(message.get("body", b""), message.get("more_body", False))
+        elif kind == "http.response.start":
+            self._start(message)
+        elif self.scope["http_version"] == "1.1":
+            lines, _ = _head_lines(message["status"], b"", message["headers"])
+            self.transport.write(b"".join([*lines, b"\r\n"]))
+
+    def _start(self, message: Any) -> None:
+        self.response_started = True
+        if self.waiting_for_100_continue:
+            # Such a client may never send its body (RFC 9110 §10.1.1): what comes next is anything.
+            self.waiting_for_100_continue = self.keep_alive = False
+        status = message["status"]
+        lines, has_length = _head_lines(status, message.get("reason", b""), message["headers"])
+        self._is_bodiless = self.scope["method"] == "HEAD" or status in _NO_BODY
+        self.chunked_encoding = False
+        if not self._is_bodiless and not has_length:
+            if self.scope["http_version"] == "1.1":
+                self.chunked_encoding = True
+                lines.append(b"transfer-encoding: chunked\r\n")
+            else:
+                self._ends_at_eof = True
+                self.keep_alive = False
+        if (b"connection", b"close") in message["headers"]:
+            self.keep_alive = False
+        elif not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+
+    def _send_body(self, data: bytes, more: bool) -> None:
+        head, self._head = self._head or b"", None
+        if self._is_bodiless:
+            self._write(head)
+        elif not self.chunked_encoding:
+            self._write(head, data)
+        elif data:
+            self._write(
+                b"%b%x\r\n" % (head, len(data)), data, b"\r\n" if more else b"\r\n0\r\n\r\n"
+            )
+        else:
+            self._write(head, b"" if more else b"0\r\n\r\n")
+        if not more:
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
+
+    def _write(self, *pieces: bytes) -> None:
+        size = sum(map(len, pieces))
+        self.flow.written += size
+        if size > 65536:
+            for piece in pieces:  # a copy would cost more than a second write
+                if piece:
+                    self.transport.write(piece)
+        elif size:
+            self.transport.write(b"".join(pieces))
+
+
+def _head_lines(
+    status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> tuple[list[bytes], bool]:
+    """The status line and fields, and whether a Content-Length is among them."""
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b""))]
+    has_length = False
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+        if len(name) == 14 and name.lower() == b"content-length":
+            has_length = True
+    return lines, has_length
+
+
+def _nothing() -> None:
+    """Takes the place of a callback that is over."""
