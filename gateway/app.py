@@ -36,6 +36,8 @@ from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityHeaders, IdentityMode, Minted, Passthrough, Untold
 from gateway.upstream.pool import Limits, Upstream
 
+KEYS_AT_START = 2.0  # seconds that a start waits for the issuers' published keys
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -96,9 +98,12 @@ class Gateway:
         for upstream in self.upstreams.values():
             upstream.start()
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
-        # A fetch that fails leaves 503s, never 401s, and is tried again.
-        await asyncio.gather(*(source.refresh() for source in sources))
-        self._background += [asyncio.create_task(source.run()) for source in sources]
+        if sources:
+            # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
+            fetches = [asyncio.create_task(source.refresh()) for source in sources]
+            await asyncio.wait(fetches, timeout=KEYS_AT_START)
+            self._background += fetches
+            self._background += [asyncio.create_task(source.run()) for source in sources]
         self.is_ready = True
 
     def drain(self) -> None:

@@ -85,16 +85,20 @@ class Authenticator:
         return AuthenticationFailed(Flaw.MISSING, issuer=self._first)
 
     def _judge(self, values: Mapping[bytes, bytes]) -> Identity | None:
-        """Every header that may carry a token, read by every issuer that uses it."""
+        """The bearer by the first header with a token; a bad token in any header is refused."""
+        bearers = [self._judge_one(header, value) for header, value in values.items()]
+        return next((bearer for bearer in bearers if bearer is not None), None)
+
+    def _judge_one(self, header: bytes, value: bytes) -> Identity | None:
+        """One header's token, read by every issuer that uses this header."""
         failures: list[AuthenticationFailed | KeysUnavailable | KeysNeeded] = []
-        for header, value in values.items():
-            for issuer, profile in self._readers[header]:
-                try:
-                    token = profile.credentials(value.strip(b" \t"))
-                    if token is not None:
-                        return issuer.verifier.verify(token)
-                except (AuthenticationFailed, KeysUnavailable, KeysNeeded) as failure:
-                    failures.append(failure)
+        for issuer, profile in self._readers[header]:
+            try:
+                token = profile.credentials(value.strip(b" \t"))
+                if token is not None:
+                    return issuer.verifier.verify(token)
+            except (AuthenticationFailed, KeysUnavailable, KeysNeeded) as failure:
+                failures.append(failure)
         if not failures:
             return None
         worst = max(failures, key=_weight)

@@ -9,6 +9,7 @@ answer, the access log, the metric label and the documentation.
     ├── AuthenticationFailed  401                   no token, or not a good one (see `Flaw`)
     ├── ClaimsUnmet           403                   a good token without the claims a route requires
     ├── KeysUnavailable       503                   the token can't be judged now: never a 401
+    ├── ShuttingDown          503                   the graceful stop ran out of time
     └── UpstreamError         502 503 504           refused, broken, timed out, saturated
 """
 
@@ -101,6 +102,17 @@ class KeysUnavailable(GatewayError):
         super().__init__("the keys to verify this token are not available at present")
         self.issuer = issuer
         self.retry_after = retry_after
+
+
+class ShuttingDown(GatewayError):
+    """The request was still under way when the time for a graceful stop was over."""
+
+    status = 503
+    reason = "shutting_down"
+    retry_after = 1
+
+    def __init__(self) -> None:
+        super().__init__("the gateway is shutting down")
 
 
 class UpstreamError(GatewayError):

@@ -147,6 +147,17 @@ def test_one_key_and_two_iss_are_two_issuers() -> None:
     assert identity.issuer == "there"
 
 
+def test_a_bad_token_in_one_header_spoils_a_good_one_in_another() -> None:
+    """The upstream would see both, and only verified tokens may reach it."""
+    first, second = issuer("first"), issuer("second", auth_header_name="X-Auth")
+    good = sign(simplejwt_claims())
+    both = (bearer(good), ("X-Auth", f"Bearer {good}"))
+    assert identify(first, second, headers=both) is not None
+    for bad in ((bearer("garbage"), both[1]), (both[0], ("X-Auth", "Bearer garbage"))):
+        assert refusal(first, second, headers=bad).flaw is Flaw.UNDECODABLE
+    assert identify(first, second, headers=(("Authorization", "Basic x"), both[1])) is not None
+
+
 SPEAKS: dict[str, tuple[tuple[str, str], str, Flaw]] = {
     "a right signature though expired": (
         bearer(sign(simplejwt_claims(exp=int(NOW) - 5), rsa_key(), "RS256")),

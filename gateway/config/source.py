@@ -18,11 +18,13 @@ class Source:
         """A finding about `path`, at its line or that of the nearest section that is there."""
         while path and isinstance(path[-1], int) and not self.knows(path):
             path = path[:-1]  # the short form of a list of one
-        for end in range(len(path), 0, -1):
-            if path[:end] in self.overrides:
-                return Fault(self.overrides[path[:end]], written(path), message)
-            if path[:end] in self.lines:
-                return self.fault_on(self.lines[path[:end]], message, path)
+        places = [path[:end] for end in range(len(path), 0, -1)]
+        for place in places:  # what was overridden came from no line, though the file has one
+            if place in self.overrides:
+                return Fault(self.overrides[place], written(path), message)
+        for place in places:
+            if place in self.lines:
+                return self.fault_on(self.lines[place], message, path)
         return self.fault_on(1, message, path)
 
     def fault_on(self, line: int, message: str, path: KeyPath = ()) -> Fault:

@@ -4,6 +4,7 @@ Under the gateway's own uvicorn protocol (`protocol.py`) the scope carries the t
 the client sent it, and interim answers and reason phrases pass too.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.edge.transfer import ResponseTruncated, Transfer
-from gateway.errors import GatewayError, RequestRefused
+from gateway.errors import GatewayError, RequestRefused, ShuttingDown
 from gateway.profiles import Profiles
 from gateway.proxy import Forward, Proxy
 from gateway.request import RequestHead, parse_target
@@ -79,6 +80,9 @@ class AsgiLane:
             await self._answer(error, request, request_id, send)
         except ResponseTruncated as truncated:
             reason = truncated.reason
+            raise
+        except asyncio.CancelledError:
+            reason = ShuttingDown.reason
             raise
         finally:
             if self._access_log is not None:

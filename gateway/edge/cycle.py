@@ -7,6 +7,7 @@ truncated answer never ends cleanly, and a client that stops reading is let go.
 
 import asyncio
 import http
+import re
 import struct
 from collections.abc import Callable, Iterable
 from socket import SO_LINGER, SOL_SOCKET
@@ -16,11 +17,12 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.edge.transfer import ResponseTruncated
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, ShuttingDown
 
 CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
 
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+_PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]+")  # RFC 9112 §4
 _NO_BODY = (204, 304)
 _RESET = struct.pack("ii", 1, 0)
 
@@ -46,16 +48,19 @@ class EdgeCycle(RequestResponseCycle):
         except ResponseTruncated:
             self._truncate()
         except asyncio.CancelledError:  # the graceful stop ran out of time
-            self._truncate()
+            self._give_up(ShuttingDown())
             raise
         except Exception:
             # The last resort of a defect: one answer or one cut connection, and a trace to find it.
             self.logger.exception("the gateway failed to handle a request")
-            if not self.response_started and not self.disconnected:
-                self.transport.write(self.refusal(GatewayError("the gateway failed")))
-            self._truncate()
+            self._give_up(GatewayError("the gateway failed"))
         finally:
             self.on_response = _nothing  # breaks the cycle between cycle and protocol
+
+    def _give_up(self, error: GatewayError) -> None:
+        if not self.response_started and not self.disconnected:
+            self.transport.write(self.refusal(error))
+        self._truncate()
 
     def _truncate(self) -> None:
         """Ends the answer so that nobody takes it for complete."""
@@ -143,7 +148,9 @@ def _head_lines(
     status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]
 ) -> tuple[list[bytes], bool]:
     """The status line and fields, and whether a Content-Length is among them."""
-    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason or _PHRASES.get(status, b""))]
+    if not _PHRASE.fullmatch(reason):
+        reason = _PHRASES.get(status, b"")
+    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
     has_length = False
     for name, value in headers:
         lines += (name, b": ", value, b"\r\n")

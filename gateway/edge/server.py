@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import gc
+import logging
+import signal
 import socket
 from collections.abc import Callable, Generator
 from types import FrameType
@@ -14,6 +16,8 @@ from gateway.edge.protocol import EdgeProtocol
 from gateway.errors import GatewayError
 
 BACKLOG = 2048
+
+_LOG = logging.getLogger(__name__)
 
 # uvicorn keeps its hands off logging, WebSocket and forwarding headers (`upstream/forwarded.py`
 # decides whom to believe).
@@ -70,9 +74,14 @@ class EdgeServer(SideServer):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
+        signal.signal(signal.SIGHUP, _no_reload)
         with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
+
+
+def _no_reload(sig: int, frame: FrameType | None) -> None:
+    _LOG.warning("a reload is not supported yet: restart to take the configuration anew")
 
 
 def edge_config(

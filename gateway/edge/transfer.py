@@ -138,7 +138,7 @@ class Transfer:
     async def _relay(self, exchange: Exchange) -> None:
         """Passes the answer on as it comes."""
         headers = response_headers(exchange.headers)
-        if exchange.status == 304 and not self._is_exact:
+        if exchange.status == 204 or (exchange.status == 304 and not self._is_exact):
             headers = [field for field in headers if field[0].lower() != b"content-length"]
         self.status = exchange.status
         await self._send(

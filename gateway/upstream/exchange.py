@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.errors import GatewayError, UpstreamError
 
-HIGH_WATER = 256 * 1024  # bytes of answer held before the upstream is paused
+HIGH_WATER = 128 * 1024  # bytes of answer held before the upstream is paused
 
 Headers = Sequence[tuple[bytes, bytes]]
 

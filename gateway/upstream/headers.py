@@ -137,9 +137,10 @@ class HeadComposer:
         if not _TOKEN.fullmatch(name):
             raise RequestRefused(400, "header_invalid", "a header name is not valid")
         folded = fold(name)
-        is_said_by_proxies = folded.startswith(b"x-forwarded-") and kinds is self._kinds
-        is_unjudged = name != folded and folded in self._judged
-        kind = _DROP if kinds.get(folded, 0) or is_said_by_proxies or is_unjudged else 0
+        is_claim = folded.startswith(b"x-forwarded-") or folded in PROXY_CLAIMS
+        is_disguised = name != folded and (is_claim or folded in self._judged)
+        is_unbelieved = is_claim and kinds is self._kinds
+        kind = _DROP if kinds.get(folded, 0) or is_disguised or is_unbelieved else 0
         if len(kinds) < _KNOWN_NAMES and len(name) <= _LONGEST_KNOWN_NAME:
             kinds[name] = kind
         return kind

@@ -14,6 +14,7 @@ from gateway.errors import (
     KeysUnavailable,
     RequestRefused,
     RouteNotFound,
+    ShuttingDown,
     UpstreamError,
 )
 from gateway.profiles import Answer, Profiles, profile_of
@@ -28,6 +29,7 @@ ERRORS: list[GatewayError] = [
     KeysUnavailable(issuer="one", retry_after=7),
     *(RequestRefused(status, "r", "why not") for status in (400, 405, 413, 414, 429, 431)),
     RouteNotFound(),
+    ShuttingDown(),
     UpstreamError.refused(),
     UpstreamError.broken(),
     UpstreamError.timeout(),

@@ -1,13 +1,15 @@
 """Minted tokens are such as the package behind the gateway takes for its own."""
 
-from typing import Any
+from typing import Any, get_args
 
 import jwt
 import pytest
 
+from gateway.config.issuer import Profile
 from gateway.errors import ClaimsUnmet
 from gateway.identity import Identity
 from gateway.tokens.keys import KeyMaterialError
+from gateway.tokens.minting import FORMS
 from tests.factories import (
     CLAIMS,
     NOW,
@@ -98,6 +100,10 @@ def test_a_primary_key_that_is_no_number_stays_text() -> None:
     )
     claims = claims_of(issuer(profile="drf-jwt").mint(someone, lifetime=30, now=NOW))
     assert (claims["username"], claims["user_id"]) == ("ann", "u-7")
+
+
+def test_every_profile_has_a_form() -> None:
+    assert set(FORMS) == set(get_args(Profile))
 
 
 def test_without_a_signing_key_nothing_is_minted() -> None:

@@ -1,0 +1,145 @@
+"""Reads answers off an upstream connection and hands their events to the exchange of the time.
+
+Rules (RFC 9112)
+- §6.3: an answer ends by its method and status (HEAD, 1xx, 204, 304 have no body), then by
+  Transfer-Encoding, then by Content-Length, and only then by the end of the connection.
+- §6.1: no transfer coding but chunked, since none was asked for.
+- A head over 64 KiB, or one that llhttp refuses, makes the upstream broken.
+"""
+
+from typing import Any
+
+import httptools
+
+from gateway.errors import UpstreamError
+from gateway.upstream.exchange import Exchange
+
+MAX_HEAD = 64 * 1024
+_BODILESS = (204, 304)
+_VERSIONS = ("1.0", "1.1")
+
+
+class AnswerReader:
+    """The reading half of a connection; `begin` starts the next answer."""
+
+    def __init__(self) -> None:
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._exchange: Exchange | None = None
+        self._is_head_asked = False
+        self.is_complete = True
+        self._reset()
+
+    def _reset(self) -> None:
+        self._reason = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head_size = 0
+        self._is_skipped = False  # the rest of this parser's message has no meaning
+        self.is_in_head = True
+        self.ends_at_eof = False
+        self.keeps_alive = False
+        self.is_full = False  # the exchange holds as much as it wants to
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether any byte of the answer came."""
+        return self._head_size > 0
+
+    def begin(self, exchange: Exchange, *, is_head: bool) -> None:
+        """What comes from now on answers this exchange; `is_head` says that HEAD was asked."""
+        if self._is_skipped:
+            # llhttp does not know the method, and may wait for a body that will not come.
+            self._parser = httptools.HttpResponseParser(self)
+        self._reset()
+        self._exchange = exchange
+        self._is_head_asked = is_head
+        self.is_complete = False
+
+    def end(self) -> None:
+        """The exchange gets no more events."""
+        self._exchange = None
+
+    def feed(self, data: bytes) -> None:
+        """Takes bytes of the answer; raises UpstreamError where they are none."""
+        if self._exchange is not None:
+            self._exchange.on_progress()
+        if self.is_in_head:
+            self._head_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self.is_complete:
+                raise UpstreamError.broken() from error
+            self.keeps_alive = False  # bytes behind the answer, which was complete
+        if self.is_in_head and self._head_size > MAX_HEAD:
+            raise UpstreamError.broken("the upstream's answer has too large a head")
+
+    def feed_eof(self) -> bool:
+        """The connection ended; True where that completes the answer."""
+        if self.ends_at_eof and not self.is_complete:
+            self._complete()
+            return True
+        return False
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        if self.is_complete:  # the next message's bytes, before anybody asked
+            self.keeps_alive = False
+
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.is_in_head:
+            return  # a trailer: it ends here
+        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
+            raise ValueError("a transfer coding that nobody asked for")
+        self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        exchange = self._exchange
+        if exchange is None or self.is_complete:
+            raise ValueError("an answer that nobody asked for")
+        parser, headers = self._parser, self._headers
+        status = parser.get_status_code()
+        if status < 200:
+            if status == 101 or status < 100:
+                raise ValueError("an answer that no request asked for")
+            if status > 101:  # 100 answers an Expect, which this gateway has met itself
+                exchange.on_informational(status, headers)
+            return
+        if parser.get_http_version() not in _VERSIONS:
+            raise ValueError("no HTTP/1.1 answer")
+        if self._head_size > MAX_HEAD and _size(headers) > MAX_HEAD:
+            raise ValueError("too large a head")
+        self.is_in_head = False
+        self._is_skipped = self._is_head_asked or status in _BODILESS
+        # Older WSGI servers may still send the body of an answer to HEAD.
+        self.keeps_alive = parser.should_keep_alive() and not self._is_head_asked
+        if not self._is_skipped and not parser.should_keep_alive():
+            self.ends_at_eof = not any(
+                name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers
+            )
+        exchange.on_head(status, self._reason, headers)
+        if self._is_skipped:
+            self._complete()
+
+    def on_body(self, data: bytes) -> None:
+        if self._exchange is not None and not self._is_skipped:
+            self.is_full = self._exchange.on_body(data)
+
+    def on_message_complete(self) -> None:
+        if self.is_in_head:  # an interim answer: the real one follows
+            self._reason = b""
+            self._headers = []
+        elif not self.is_complete:
+            self._complete()
+
+    def _complete(self) -> None:
+        self.is_complete = True
+        if self._exchange is not None:
+            self._exchange.on_end()
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers)
