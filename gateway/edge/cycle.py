@@ -88,7 +88,7 @@ class EdgeCycle(RequestResponseCycle):
         elif kind == "http.response.start":
             self._start(message)
         elif self.scope["http_version"] == "1.1":
-            lines, _ = _head_lines(message["status"], b"", message["headers"])
+            lines, _, _ = _head_lines(message["status"], b"", message["headers"])
             self.transport.write(b"".join([*lines, b"\r\n"]))
 
     def _start(self, message: Any) -> None:
@@ -97,7 +97,9 @@ class EdgeCycle(RequestResponseCycle):
             # Such a client may never send its body (RFC 9110 §10.1.1): what comes next is anything.
             self.waiting_for_100_continue = self.keep_alive = False
         status = message["status"]
-        lines, has_length = _head_lines(status, message.get("reason", b""), message["headers"])
+        lines, has_length, is_last = _head_lines(
+            status, message.get("reason", b""), message["headers"]
+        )
         self._is_bodiless = self.scope["method"] == "HEAD" or status in _NO_BODY
         self.chunked_encoding = False
         if not self._is_bodiless and not has_length:
@@ -107,7 +109,7 @@ class EdgeCycle(RequestResponseCycle):
             else:
                 self._ends_at_eof = True
                 self.keep_alive = False
-        if (b"connection", b"close") in message["headers"]:
+        if is_last:
             self.keep_alive = False
         elif not self.keep_alive:
             lines.append(b"connection: close\r\n")
@@ -146,17 +148,20 @@ class EdgeCycle(RequestResponseCycle):
 
 def _head_lines(
     status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]
-) -> tuple[list[bytes], bool]:
-    """The status line and fields, and whether a Content-Length is among them."""
-    if not _PHRASE.fullmatch(reason):
-        reason = _PHRASES.get(status, b"")
+) -> tuple[list[bytes], bool, bool]:
+    """The status line and fields; whether they tell a Content-Length, or end the connection."""
+    known = _PHRASES.get(status, b"")
+    if reason != known and not _PHRASE.fullmatch(reason):
+        reason = known
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-    has_length = False
+    has_length = is_last = False
     for name, value in headers:
         lines += (name, b": ", value, b"\r\n")
         if len(name) == 14 and name.lower() == b"content-length":
             has_length = True
-    return lines, has_length
+        elif name == b"connection":  # of the gateway's own answers: an upstream's ended before
+            is_last = value == b"close"
+    return lines, has_length, is_last
 
 
 def _nothing() -> None:

@@ -93,7 +93,7 @@ class Transfer:
         data = forward.head + self._framed(first, is_last=is_whole)
         connection = upstream.take() or await upstream.connect()
         while True:
-            exchange = Exchange(asyncio.get_running_loop().time, is_sent=is_whole)
+            exchange = Exchange(connection.loop, is_sent=is_whole)
             self._exchange = exchange
             connection.begin(exchange, data, is_head=forward.is_head, is_whole=is_whole)
             if is_whole:

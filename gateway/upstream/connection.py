@@ -34,7 +34,9 @@ class UpstreamConnection(asyncio.Protocol):
         *,
         on_free: Callable[["UpstreamConnection"], None],
         on_lost: Callable[["UpstreamConnection"], None],
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
+        self.loop = loop  # kept: to ask for the running loop costs a system call (getpid)
         self._on_free = on_free
         self._on_lost = on_lost
         self._transport: Any = None
@@ -94,7 +96,7 @@ class UpstreamConnection(asyncio.Protocol):
     async def drain(self) -> None:
         """Returns when the upstream has taken most of what was sent."""
         if self._is_write_paused and not self.is_closed:
-            self._drain = asyncio.get_running_loop().create_future()
+            self._drain = self.loop.create_future()
             await self._drain
 
     def abandon(self, exchange: Exchange) -> None:

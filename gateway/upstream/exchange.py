@@ -36,8 +36,9 @@ class Exchange:
     _waiter: asyncio.Future[None] | None = None
     _resume_upstream: Callable[[], None] | None = None
 
-    def __init__(self, now: Callable[[], float], *, is_sent: bool) -> None:
-        self._now = now
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, is_sent: bool) -> None:
+        self._loop = loop
+        self._now = now = loop.time
         self._pieces: list[bytes] = []
         self.is_sent = is_sent
         self.started = now()
@@ -96,7 +97,7 @@ class Exchange:
 
     async def wait(self) -> None:
         """Returns when there is something new; meanwhile the upstream is due."""
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._waiter = self._loop.create_future()
         if self.is_sent:
             self._answer_due = self._now()
         try:

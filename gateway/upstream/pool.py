@@ -129,7 +129,7 @@ class Upstream:
         server = self.server
 
         def protocol() -> UpstreamConnection:
-            return UpstreamConnection(on_free=self._freed, on_lost=self._lost)
+            return UpstreamConnection(on_free=self._freed, on_lost=self._lost, loop=loop)
 
         if server.path is not None:
             _, connection = await loop.create_unix_connection(protocol, server.path)
@@ -140,7 +140,7 @@ class Upstream:
     def _freed(self, connection: UpstreamConnection) -> None:
         self._busy.discard(connection)
         if connection.is_reusable:
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.idle_since = connection.loop.time()
             self._idle.append(connection)
         else:
             connection.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def pool(port: int, **limits: float) -> Upstream:
 
 async def ask(upstream: Upstream) -> bytes:
     connection = upstream.take() or await upstream.connect()
-    exchange = Exchange(asyncio.get_running_loop().time, is_sent=True)
+    exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
     connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
     while not exchange.ended:
         if exchange.failure:
@@ -52,7 +53,7 @@ async def test_the_connection_used_last_is_used_next() -> None:
         upstream = pool(server.port)
         first, second = await upstream.connect(), await upstream.connect()
         for connection in (first, second):
-            exchange = Exchange(asyncio.get_running_loop().time, is_sent=True)
+            exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
             connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
             while not exchange.ended:
                 await exchange.wait()
@@ -89,7 +90,7 @@ async def test_whoever_stops_waiting_takes_no_place_with_him() -> None:
         await asyncio.sleep(0)
         for task in tasks[:9]:
             task.cancel()
-        exchange = Exchange(asyncio.get_running_loop().time, is_sent=True)
+        exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
         held.begin(exchange, REQUEST, is_head=False, is_whole=True)
         while not exchange.ended:
             await exchange.wait()
@@ -129,6 +130,20 @@ async def test_dialling_for_too_long_is_a_504() -> None:
     assert upstream.open_connections == 0
 
 
+class StoppedLoop(asyncio.SelectorEventLoop):
+    """A loop whose clock stands still; only its clock and futures are used."""
+
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self._now = now
+
+    def time(self) -> float:
+        return self._now
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().create_future()
+
+
 async def test_the_sweeper_keeps_deadlines_by_the_loops_clock() -> None:
     async def script(connection: Upstreamed) -> None:
         await connection.head()
@@ -137,8 +152,7 @@ async def test_the_sweeper_keeps_deadlines_by_the_loops_clock() -> None:
     async with scripted(script) as server:
         upstream = pool(server.port, read=60)
         connection = await upstream.connect()
-        now = [1000.0]
-        exchange = Exchange(lambda: now[0], is_sent=True)
+        exchange = Exchange(StoppedLoop(1000.0), is_sent=True)
         noticed: list[bool] = []
         exchange.on_long_wait = lambda: noticed.append(True)
         connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
@@ -155,6 +169,7 @@ async def test_the_sweeper_keeps_deadlines_by_the_loops_clock() -> None:
         assert isinstance(exchange.failure, UpstreamError)
         assert exchange.failure.reason == "upstream_timeout"
         await waiting
+        exchange._loop.close()
         connection.abandon(exchange)
         await settled(upstream, 0)
 
@@ -163,11 +178,11 @@ async def test_abandoning_what_is_over_harms_nobody_else() -> None:
     async with scripted(answering(OK)) as server:
         upstream = pool(server.port)
         connection = await upstream.connect()
-        old = Exchange(asyncio.get_running_loop().time, is_sent=True)
+        old = Exchange(asyncio.get_running_loop(), is_sent=True)
         connection.begin(old, REQUEST, is_head=False, is_whole=True)
         while not old.ended:
             await old.wait()
-        new = Exchange(asyncio.get_running_loop().time, is_sent=True)
+        new = Exchange(asyncio.get_running_loop(), is_sent=True)
         again = upstream.take()
         assert again is connection
         again.begin(new, REQUEST, is_head=False, is_whole=True)
