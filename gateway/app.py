@@ -66,7 +66,7 @@ class Gateway:
         self._background: list[asyncio.Task[None]] = []
         table = RouteTable.compile(config.routes)
         server = config.server
-        self._lane = AsgiLane(
+        self.lane = AsgiLane(
             proxy=Proxy(
                 table=table,
                 sites={route: self._site(route) for route in table.routes},
@@ -87,7 +87,7 @@ class Gateway:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            await self._lane(scope, receive, send)
+            await self.lane(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -135,7 +135,7 @@ class Gateway:
 
     def refusal_bytes(self, error: GatewayError) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed."""
-        return self._lane.refusal_bytes(error)
+        return self.lane.refusal_bytes(error)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
@@ -258,6 +258,7 @@ async def _serve(config: Config, public: Any, private: Any) -> None:
     main = EdgeServer(
         edge_config(
             gateway,
+            lane=gateway.lane,
             refusal=gateway.refusal_bytes,
             max_head=gateway.max_head,
             keep_alive=config.server.keep_alive,

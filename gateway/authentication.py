@@ -20,7 +20,7 @@ from gateway.tokens.issuer import Issuer
 from gateway.tokens.jwks import KeysNeeded
 from gateway.tokens.verifier import Progress, TokenRefused
 
-CACHED_TOKENS = 20_000
+CACHED_TOKENS = 32_768
 
 
 class Authenticator:

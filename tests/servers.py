@@ -162,6 +162,7 @@ async def gateway_running(
     server = SideServer(
         edge_config(
             gateway,
+            lane=gateway.lane,
             refusal=gateway.refusal_bytes,
             max_head=gateway.max_head,
             keep_alive=keep_alive,

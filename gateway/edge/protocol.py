@@ -27,9 +27,11 @@ _ASGI = {"version": "3.0", "spec_version": "2.3"}
 class EdgeProtocol(HttpToolsProtocol):
     """Parses a client connection. Subclasses set what the configuration says:
 
-    `refusal` words what can't be parsed, `max_head` is the most bytes that may come without a
-    head, or a piece of body, getting complete.
+    `lane` is the ASGI application for HTTP, `refusal` words what can't be parsed, `max_head` is
+    the most bytes that may come without a head, or a piece of body, getting complete.
     """
+
+    lane: Any
 
     refusal: Callable[[GatewayError], bytes]
     max_head: int
@@ -117,7 +119,7 @@ class EdgeProtocol(HttpToolsProtocol):
             self._answer(cycle)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft((cycle, self.lane))
 
     def on_body(self, body: bytes) -> None:
         self._unframed = 0
@@ -148,7 +150,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _answer(self, cycle: EdgeCycle) -> None:
         self._answering = cycle
-        self._start_asgi_task(cycle, self.app)
+        self._start_asgi_task(cycle, self.lane)
 
     def _has_body(self) -> bool:
         names = {name for name, value in self.headers if value != b"0"}

@@ -87,13 +87,21 @@ def _no_reload(sig: int, frame: FrameType | None) -> None:
 def edge_config(
     app: Any,
     *,
+    lane: Any,
     refusal: Callable[[GatewayError], bytes],
     max_head: int,
     keep_alive: float,
     graceful_shutdown: float,
 ) -> uvicorn.Config:
-    """How the public listener runs; times in seconds, the rest as `EdgeProtocol` has it."""
-    settings = {"refusal": staticmethod(refusal), "max_head": max_head}
+    """How the public listener runs: `app` has the lifespan, `lane` answers.
+
+    Times in seconds; the rest as `EdgeProtocol` has it.
+    """
+    settings = {
+        "lane": staticmethod(lane),
+        "refusal": staticmethod(refusal),
+        "max_head": max_head,
+    }
     return uvicorn.Config(
         app,
         http=type("BoundProtocol", (EdgeProtocol,), settings),

@@ -101,7 +101,14 @@ class Transfer:
             else:
                 self._uploader = asyncio.create_task(self._upload(exchange, connection))
             try:
-                await self._head(exchange)
+                while not exchange.has_head:
+                    if exchange.failure is not None:
+                        raise exchange.failure
+                    if exchange.is_client_gone:
+                        raise ClientGone
+                    await exchange.news()
+                    if exchange.informational:
+                        await self._pass_interim(exchange)
             except GatewayError:
                 was_stale = (
                     connection.is_reused and connection.is_closed and not connection.has_answered
@@ -117,23 +124,11 @@ class Transfer:
             else:
                 return exchange, connection
 
-    async def _head(self, exchange: Exchange) -> None:
-        """Returns when the answer's head is there; interim answers before it are passed on."""
-        while True:
-            if exchange.informational:
-                interim, exchange.informational = exchange.informational, ()
-                for status, headers in interim if self._is_exact else ():
-                    fields = response_headers(headers)
-                    await self._send(
-                        {"type": "gateway.informational", "status": status, "headers": fields}
-                    )
-            if exchange.has_head:
-                return
-            if exchange.failure is not None:
-                raise exchange.failure
-            if exchange.is_client_gone:
-                raise ClientGone
-            await exchange.wait()
+    async def _pass_interim(self, exchange: Exchange) -> None:
+        interim, exchange.informational = exchange.informational, ()
+        for status, headers in interim if self._is_exact else ():
+            fields = response_headers(headers)
+            await self._send({"type": "gateway.informational", "status": status, "headers": fields})
 
     async def _relay(self, exchange: Exchange) -> None:
         """Passes the answer on as it comes."""
@@ -163,7 +158,7 @@ class Transfer:
             if exchange.failure is not None:
                 raise ResponseTruncated(exchange.failure)
             if not exchange.has_news:
-                await exchange.wait()
+                await exchange.news()
 
     async def _upload(self, exchange: Exchange, connection: UpstreamConnection) -> None:
         """Sends the rest of the request's body, at the upstream's pace."""

@@ -51,11 +51,10 @@ class Exchange:
 
     def on_progress(self) -> None:
         """A byte came from the upstream."""
-        now = self._now()
         if self._answer_due is not None:
-            self._answer_due = now
+            self._answer_due = self._now()
         if self._upload_due is not None:
-            self._upload_due = now
+            self._upload_due = self._now()
 
     def on_informational(self, status: int, headers: Headers) -> None:
         self.informational = (*self.informational, (status, headers))
@@ -95,15 +94,12 @@ class Exchange:
         """Whether there is anything to take or to learn since the last call of `take`."""
         return bool(self._pieces) or self.ended or self.failure is not None or self.is_client_gone
 
-    async def wait(self) -> None:
-        """Returns when there is something new; meanwhile the upstream is due."""
+    def news(self) -> asyncio.Future[None]:
+        """A future that is done when there is something new; meanwhile the upstream is due."""
         self._waiter = self._loop.create_future()
         if self.is_sent:
             self._answer_due = self._now()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = self._answer_due = None
+        return self._waiter
 
     def take(self) -> bytes:
         """What arrived of the body since the last call."""
@@ -143,6 +139,7 @@ class Exchange:
         self.on_failure(UpstreamError.timeout())
 
     def _wake(self) -> None:
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
+        self._answer_due = None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

@@ -28,7 +28,7 @@ async def ask(upstream: Upstream) -> bytes:
     while not exchange.ended:
         if exchange.failure:
             raise exchange.failure
-        await exchange.wait()
+        await exchange.news()
     return exchange.take()
 
 
@@ -56,7 +56,7 @@ async def test_the_connection_used_last_is_used_next() -> None:
             exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
             connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
             while not exchange.ended:
-                await exchange.wait()
+                await exchange.news()
         assert upstream.take() is second
         await upstream.stop()
 
@@ -93,7 +93,7 @@ async def test_whoever_stops_waiting_takes_no_place_with_him() -> None:
         exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
         held.begin(exchange, REQUEST, is_head=False, is_whole=True)
         while not exchange.ended:
-            await exchange.wait()
+            await exchange.news()
         tasks[8].cancel()
         assert await asyncio.wait_for(tasks[9], 5) == b"ok"
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -156,8 +156,7 @@ async def test_the_sweeper_keeps_deadlines_by_the_loops_clock() -> None:
         noticed: list[bool] = []
         exchange.on_long_wait = lambda: noticed.append(True)
         connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
-        waiting = asyncio.create_task(exchange.wait())
-        await asyncio.sleep(0)
+        waiting = exchange.news()
         upstream.sweep(1000.4)
         assert noticed == []
         upstream.sweep(1001.0)
@@ -181,7 +180,7 @@ async def test_abandoning_what_is_over_harms_nobody_else() -> None:
         old = Exchange(asyncio.get_running_loop(), is_sent=True)
         connection.begin(old, REQUEST, is_head=False, is_whole=True)
         while not old.ended:
-            await old.wait()
+            await old.news()
         new = Exchange(asyncio.get_running_loop(), is_sent=True)
         again = upstream.take()
         assert again is connection
@@ -189,7 +188,7 @@ async def test_abandoning_what_is_over_harms_nobody_else() -> None:
         connection.abandon(old)
         while not new.ended:
             assert new.failure is None
-            await new.wait()
+            await new.news()
         assert new.take() == b"ok"
         await upstream.stop()
 
