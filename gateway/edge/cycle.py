@@ -7,6 +7,7 @@ truncated answer never ends cleanly, and a client that stops reading is let go.
 
 import asyncio
 import http
+import logging
 import re
 import struct
 from collections.abc import Callable, Iterable
@@ -14,7 +15,6 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from gateway.edge.transfer import ResponseTruncated
 from gateway.errors import GatewayError, ShuttingDown
@@ -25,6 +25,7 @@ _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]+")  # RFC 9112 §4
 _NO_BODY = (204, 304)
 _RESET = struct.pack("ii", 1, 0)
+_LOG = logging.getLogger(__name__)
 
 
 class Flow(FlowControl):
@@ -33,14 +34,76 @@ class Flow(FlowControl):
     written = 0
 
 
-class EdgeCycle(RequestResponseCycle):
-    """One request and its answer on a client connection."""
+class EdgeCycle:
+    """One request and its answer on a client connection: ASGI's `receive` and `send`.
 
-    flow: Flow
-    refusal: Callable[[GatewayError], bytes]
-    _head: bytes | None = None
-    _is_bodiless = False
-    _ends_at_eof = False
+    What uvicorn's protocol reads and sets of its own cycle has the same names here.
+    """
+
+    __slots__ = (
+        "_ends_at_eof", "_head", "_is_bodiless", "_is_end_told", "_waiter", "body",
+        "chunked_encoding", "disconnected", "flow", "keep_alive", "loop", "more_body",
+        "on_response", "refusal", "response_complete", "response_started", "scope", "transport",
+        "waiting_for_100_continue",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        scope: dict[str, Any],
+        transport: asyncio.Transport,
+        flow: Flow,
+        loop: asyncio.AbstractEventLoop,
+        on_response: Callable[[], None],
+        refusal: Callable[[GatewayError], bytes],
+        *,
+        keep_alive: bool,
+        expect_100_continue: bool,
+    ) -> None:
+        self.scope = scope
+        self.transport = transport
+        self.flow = flow
+        self.loop = loop
+        self.on_response = on_response
+        self.refusal = refusal
+        self.keep_alive = keep_alive
+        self.waiting_for_100_continue = expect_100_continue
+        self.disconnected = False
+        self.body = b""
+        self.more_body = True
+        self.response_started = False
+        self.response_complete = False
+        self.chunked_encoding = False
+        self._head: bytes | None = None
+        self._is_bodiless = False
+        self._ends_at_eof = False
+        self._is_end_told = False
+        self._waiter: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Something changed that `receive` may wait for."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def leave(self) -> None:
+        """The client is gone, or not to be heard any more."""
+        self.disconnected = True
+        self.wake()
+
+    async def receive(self) -> dict[str, Any]:
+        """The next piece of the request's body, or the client's leaving."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        self.flow.resume_reading()
+        while not (self.disconnected or self.response_complete):
+            if self.body or not (self.more_body or self._is_end_told):
+                body, self.body = self.body, b""
+                self._is_end_told = not self.more_body
+                return {"type": "http.request", "body": body, "more_body": self.more_body}
+            self._waiter = self.loop.create_future()
+            await self._waiter
+        return {"type": "http.disconnect"}
 
     async def run_asgi(self, app: Any) -> None:
         try:
@@ -50,9 +113,9 @@ class EdgeCycle(RequestResponseCycle):
         except asyncio.CancelledError:  # the graceful stop ran out of time
             self._give_up(ShuttingDown())
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged with its trace, and answered
             # The last resort of a defect: one answer or one cut connection, and a trace to find it.
-            self.logger.exception("the gateway failed to handle a request")
+            _LOG.exception("the gateway failed to handle a request")
             self._give_up(GatewayError("the gateway failed"))
         finally:
             self.on_response = _nothing  # breaks the cycle between cycle and protocol
@@ -130,7 +193,7 @@ class EdgeCycle(RequestResponseCycle):
             self._write(head, b"" if more else b"0\r\n\r\n")
         if not more:
             self.response_complete = True
-            self.message_event.set()
+            self.wake()
             if not self.keep_alive:
                 self.transport.close()
             self.on_response()

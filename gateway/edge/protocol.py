@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.edge.cycle import CLIENT_STALL, EdgeCycle, Flow
@@ -21,7 +22,6 @@ from gateway.errors import GatewayError, RequestRefused
 
 MAX_PIPELINED = 256  # requests of one connection that wait for the answer before theirs
 _VERSIONS = ("1.0", "1.1")
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
 class EdgeProtocol(HttpToolsProtocol):
@@ -46,11 +46,14 @@ class EdgeProtocol(HttpToolsProtocol):
         self.flow = Flow(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.connections.discard(self)
         self.pipeline.clear()
         if self._answering is not None:
-            self._answering.disconnected = True
-            self._answering.message_event.set()
-        super().connection_lost(exc)
+            self._answering.leave()
+        self.flow.resume_writing()
+        if exc is None:
+            self.transport.close()
+        self.parser = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         self._unframed += len(data)
@@ -85,45 +88,46 @@ class EdgeProtocol(HttpToolsProtocol):
         path = target.partition(b"?")[0]
         headers, self.headers = self.headers, []  # trailers go where nobody looks
         self._unframed = 0
-        scope: Any = {
+        scope: Any = {  # of ASGI's, what the lane reads
             "type": "http",
-            "asgi": _ASGI,
             "http_version": version,
-            "server": self.server,
             "client": self.client,
             "scheme": self.scheme,
             "method": parser.get_method().decode("ascii"),
             "gateway.target": target,
-            "root_path": "",
             "path": path.decode("latin-1"),
-            "raw_path": path,
-            "query_string": b"",
             "headers": headers,
         }
         cycle = EdgeCycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
+            scope,
+            self.transport,
+            self.flow,  # type: ignore[arg-type]  # see connection_made
+            self.loop,
+            self.on_response_complete,
+            self.refusal,
             keep_alive=version == "1.1" and not is_upgrade and parser.should_keep_alive(),
-            on_response=self.on_response_complete,
+            expect_100_continue=self.expect_100_continue,
         )
-        cycle.refusal = self.refusal
-        self.cycle = cycle
+        self.cycle = cycle  # type: ignore[assignment]
         if self._answering is None:
             self._answer(cycle)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.lane))
+            self.pipeline.appendleft((cycle, self.lane))  # type: ignore[arg-type]
 
     def on_body(self, body: bytes) -> None:
         self._unframed = 0
-        super().on_body(body)
+        cycle: EdgeCycle = self.cycle  # type: ignore[assignment]
+        if not cycle.response_complete:  # else: the rest of a body that nobody wants
+            cycle.body += body
+            if len(cycle.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+            cycle.wake()
+
+    def on_message_complete(self) -> None:
+        cycle: EdgeCycle = self.cycle  # type: ignore[assignment]
+        cycle.more_body = False
+        cycle.wake()
 
     def on_response_complete(self) -> None:
         """As uvicorn's own, but without a timer per request: the server's tick closes the idle."""
@@ -150,7 +154,9 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _answer(self, cycle: EdgeCycle) -> None:
         self._answering = cycle
-        self._start_asgi_task(cycle, self.lane)
+        task = self.loop.create_task(cycle.run_asgi(self.lane))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     def _has_body(self) -> bool:
         names = {name for name, value in self.headers if value != b"0"}
@@ -167,8 +173,7 @@ class EdgeProtocol(HttpToolsProtocol):
             last.keep_alive = False
             return
         if bad is not None:
-            bad.disconnected = True
-            bad.message_event.set()
+            bad.leave()  # type: ignore[attr-defined]
         if bad is None or not bad.response_started:
             self.transport.write(self.refusal(error))
         self.transport.close()
