@@ -146,10 +146,12 @@ class EdgeCycle:
         if self.disconnected:
             raise ConnectionError("the client left")
         kind = message["type"]
-        if kind == "http.response.body":
-            self._send_body(message.get("body", b""), message.get("more_body", False))
-        elif kind == "http.response.start":
+        if kind == "http.response.start":
             self._start(message)
+            if "body" in message:  # the lane's way to give a small answer in one message
+                self._send_body(message["body"], more=False)
+        elif kind == "http.response.body":
+            self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif self.scope["http_version"] == "1.1":
             lines, _, _ = _head_lines(message["status"], b"", message["headers"])
             self.transport.write(b"".join([*lines, b"\r\n"]))
@@ -179,7 +181,7 @@ class EdgeCycle:
         lines.append(b"\r\n")
         self._head = b"".join(lines)
 
-    def _send_body(self, data: bytes, more: bool) -> None:
+    def _send_body(self, data: bytes, *, more: bool) -> None:
         head, self._head = self._head or b"", None
         if self._is_bodiless:
             self._write(head)
@@ -199,14 +201,14 @@ class EdgeCycle:
             self.on_response()
 
     def _write(self, *pieces: bytes) -> None:
-        size = sum(map(len, pieces))
-        self.flow.written += size
-        if size > 65536:
+        if len(max(pieces, key=len)) > 65536:
             for piece in pieces:  # a copy would cost more than a second write
                 if piece:
+                    self.flow.written += len(piece)
                     self.transport.write(piece)
-        elif size:
-            self.transport.write(b"".join(pieces))
+        elif data := b"".join(pieces):
+            self.flow.written += len(data)
+            self.transport.write(data)
 
 
 def _head_lines(

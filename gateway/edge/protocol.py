@@ -37,6 +37,8 @@ class EdgeProtocol(HttpToolsProtocol):
     max_head: int
     idle_since: float | None = None  # the loop's time; None while a request is under way
     _answering: EdgeCycle | None = None
+    _call: asyncio.Future[None] | None = None  # wakes the server for the next request
+    _is_served = False
     _unframed = 0
     _flushed = 0
     _flushed_since = 0.0
@@ -50,6 +52,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         if self._answering is not None:
             self._answering.leave()
+        if self._call is not None and not self._call.done():
+            self._call.set_result(None)
         self.flow.resume_writing()
         if exc is None:
             self.transport.close()
@@ -74,6 +78,12 @@ class EdgeProtocol(HttpToolsProtocol):
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if len(name) == 6 and name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """As uvicorn's own, with the target kept and the cycle of this house."""
@@ -154,9 +164,28 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _answer(self, cycle: EdgeCycle) -> None:
         self._answering = cycle
-        task = self.loop.create_task(cycle.run_asgi(self.lane))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        if self._call is not None:
+            call, self._call = self._call, None
+            call.set_result(None)
+        elif not self._is_served:
+            self._is_served = True
+            task = self.loop.create_task(self._serve())
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _serve(self) -> None:
+        """Answers the connection's requests one after the other: a task for each would cost more.
+
+        Ends with the connection.
+        """
+        while self.parser is not None:
+            if (cycle := self._answering) is None:
+                self._call = self.loop.create_future()
+                await self._call
+                continue
+            await cycle.run_asgi(self.lane)
+            if self._answering is cycle:  # cut, and not answered to its end
+                self._answering = None
 
     def _has_body(self) -> bool:
         names = {name for name, value in self.headers if value != b"0"}

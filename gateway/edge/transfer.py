@@ -136,14 +136,17 @@ class Transfer:
         if exchange.status == 204 or (exchange.status == 304 and not self._is_exact):
             headers = [field for field in headers if field[0].lower() != b"content-length"]
         self.status = exchange.status
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": exchange.status,
-                "headers": headers,
-                "reason": exchange.reason,
-            }
-        )
+        start = {
+            "type": "http.response.start",
+            "status": exchange.status,
+            "headers": headers,
+            "reason": exchange.reason,
+        }
+        if exchange.ended and self._is_exact:  # it is all here: one message less
+            start["body"] = exchange.take()
+            await self._send(start)
+            return
+        await self._send(start)
         is_flushed = False
         while True:
             data = exchange.take()

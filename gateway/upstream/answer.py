@@ -20,11 +20,14 @@ _VERSIONS = ("1.0", "1.1")
 
 
 class AnswerReader:
-    """The reading half of a connection; `begin` starts the next answer."""
+    """The reading half of a connection; `begin` starts the next answer.
+
+    `exchange` gets the events; None, and they are lost.
+    """
 
     def __init__(self) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._exchange: Exchange | None = None
+        self.exchange: Exchange | None = None
         self._is_head_asked = False
         self.is_complete = True
         self._reset()
@@ -50,18 +53,14 @@ class AnswerReader:
             # llhttp does not know the method, and may wait for a body that will not come.
             self._parser = httptools.HttpResponseParser(self)
         self._reset()
-        self._exchange = exchange
+        self.exchange = exchange
         self._is_head_asked = is_head
         self.is_complete = False
 
-    def end(self) -> None:
-        """The exchange gets no more events."""
-        self._exchange = None
-
     def feed(self, data: bytes) -> None:
         """Takes bytes of the answer; raises UpstreamError where they are none."""
-        if self._exchange is not None:
-            self._exchange.on_progress()
+        if self.exchange is not None:
+            self.exchange.on_progress()
         if self.is_in_head:
             self._head_size += len(data)
         try:
@@ -97,7 +96,7 @@ class AnswerReader:
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        exchange = self._exchange
+        exchange = self.exchange
         if exchange is None or self.is_complete:
             raise ValueError("an answer that nobody asked for")
         parser, headers = self._parser, self._headers
@@ -125,8 +124,8 @@ class AnswerReader:
             self._complete()
 
     def on_body(self, data: bytes) -> None:
-        if self._exchange is not None and not self._is_skipped:
-            self.is_full = self._exchange.on_body(data)
+        if self.exchange is not None and not self._is_skipped:
+            self.is_full = self.exchange.on_body(data)
 
     def on_message_complete(self) -> None:
         if self.is_in_head:  # an interim answer: the real one follows
@@ -137,8 +136,8 @@ class AnswerReader:
 
     def _complete(self) -> None:
         self.is_complete = True
-        if self._exchange is not None:
-            self._exchange.on_end()
+        if self.exchange is not None:
+            self.exchange.on_end()
 
 
 def _size(headers: list[tuple[bytes, bytes]]) -> int:

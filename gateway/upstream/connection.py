@@ -64,7 +64,8 @@ class UpstreamConnection(asyncio.Protocol):
     def is_reusable(self) -> bool:
         reader = self._reader
         is_over = reader.is_complete and self._is_sent
-        return is_over and reader.keeps_alive and self._is_light and not self.is_closed
+        is_open = self._transport is not None and not self._transport.is_closing()
+        return is_over and reader.keeps_alive and self._is_light and is_open
 
     @property
     def has_answered(self) -> bool:
@@ -169,12 +170,12 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _free(self) -> None:
         """Gives the connection back: the answer is complete."""
-        self._resume()
+        if self._is_read_paused:
+            self._resume()
         self._release()
 
     def _release(self) -> None:
-        self.exchange = None
-        self._reader.end()
+        self.exchange = self._reader.exchange = None
         self._on_free(self)
 
     def _read_rest(self) -> None:
