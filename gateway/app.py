@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -20,21 +19,21 @@ from gateway.admission import Admission, HeadLimits
 from gateway.authentication import Authenticator
 from gateway.config import Config, RouteConfig, UpstreamConfig
 from gateway.edge.asgi import AsgiLane
-from gateway.edge.server import EdgeServer, SideServer, edge_config, listen, side_config
+from gateway.edge.server import edge_config, listen, run, side_config
 from gateway.endpoints.health import admin_app
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.profiles import Profiles
 from gateway.proxy import Proxy, Site
 from gateway.routing import Route, RouteTable
-from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.access_log import AccessLog, to_stdout
 from gateway.telemetry.logs import configure_logging
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.issuer import Issuer
 from gateway.upstream.forwarded import ForwardedPolicy
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityHeaders, IdentityMode, Minted, Passthrough, Untold
-from gateway.upstream.pool import Limits, Upstream
+from gateway.upstream.pool import Upstream
 
 KEYS_AT_START = 2.0  # seconds that a start waits for the issuers' published keys
 
@@ -59,7 +58,7 @@ class Gateway:
         }
         self.profiles = Profiles(config.issuers)
         self.upstreams = {
-            name: _upstream(name, settings) for name, settings in config.upstreams.items()
+            name: Upstream.build(name, settings) for name, settings in config.upstreams.items()
         }
         self._authenticators: dict[tuple[str, ...], Authenticator] = {}
         self._access_log = _access_log(config)
@@ -121,7 +120,6 @@ class Gateway:
         await self._client.aclose()
         if self._access_log is not None:
             self._access_log.flush()
-            sys.stdout.flush()
 
     def unready_because(self) -> str | None:
         """Why no traffic should be sent here, None when all is well."""
@@ -209,21 +207,7 @@ class Gateway:
 def _access_log(config: Config) -> AccessLog | None:
     if not config.logging.access_log:
         return None
-    return AccessLog(sys.stdout.write, form=config.logging.format, wall=time.time)
-
-
-def _upstream(name: str, settings: UpstreamConfig) -> Upstream:
-    times = settings.timeouts
-    return Upstream(
-        name=name,
-        server=settings.servers[0],
-        limits=Limits(
-            connect=times.connect,
-            read=times.read,
-            idle=times.idle,
-            connections=settings.max_connections,
-        ),
-    )
+    return AccessLog(to_stdout, form=config.logging.format, wall=time.time)
 
 
 def create_app(config: Config) -> Gateway:
@@ -255,7 +239,7 @@ async def _serve(config: Config, public: Any, private: Any) -> None:
             "listening on http://%s:%d, admin on port %d", host, port, private.getsockname()[1]
         )
 
-    main = EdgeServer(
+    await run(
         edge_config(
             gateway,
             lane=gateway.lane,
@@ -264,13 +248,9 @@ async def _serve(config: Config, public: Any, private: Any) -> None:
             keep_alive=config.server.keep_alive,
             graceful_shutdown=config.server.graceful_shutdown,
         ),
+        side_config(admin_app(unready_because=gateway.unready_because)),
+        public=public,
+        private=private,
         on_started=announce,
         on_stop=gateway.drain,
     )
-    side = SideServer(side_config(admin_app(unready_because=gateway.unready_because)))
-    side_task = asyncio.create_task(side.serve(sockets=[private]))
-    try:
-        await main.serve(sockets=[public])
-    finally:
-        side.should_exit = True
-        await side_task

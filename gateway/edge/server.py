@@ -80,6 +80,26 @@ class EdgeServer(SideServer):
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
 
 
+async def run(
+    public_config: uvicorn.Config,
+    private_config: uvicorn.Config,
+    *,
+    public: socket.socket,
+    private: socket.socket,
+    on_started: Callable[[], None],
+    on_stop: Callable[[], None],
+) -> None:
+    """Serves both listeners until a signal, and finishes what is in flight."""
+    side = SideServer(private_config)
+    task = asyncio.create_task(side.serve(sockets=[private]))
+    try:
+        main = EdgeServer(public_config, on_started=on_started, on_stop=on_stop)
+        await main.serve(sockets=[public])
+    finally:
+        side.should_exit = True
+        await task
+
+
 def _no_reload(sig: int, frame: FrameType | None) -> None:
     _LOG.warning("a reload is not supported yet: restart to take the configuration anew")
 

@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-from gateway.config import ServerAddress
+from gateway.config import ServerAddress, UpstreamConfig
 from gateway.errors import UpstreamError
 from gateway.upstream.connection import UpstreamConnection
 
@@ -45,6 +45,17 @@ class Upstream:
         self._connecting = 0
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweeper: asyncio.Task[None] | None = None
+
+    @classmethod
+    def build(cls, name: str, settings: UpstreamConfig) -> "Upstream":
+        """The upstream of these settings."""
+        limits = Limits(
+            connect=settings.timeouts.connect,
+            read=settings.timeouts.read,
+            idle=settings.timeouts.idle,
+            connections=settings.max_connections,
+        )
+        return cls(name=name, server=settings.servers[0], limits=limits)
 
     def __repr__(self) -> str:
         return (
