@@ -41,7 +41,7 @@ PROXY_CLAIMS: Final = frozenset(
 # These have no honest sender: CGI variables in disguise (httpoxy, SCRIPT_NAME).
 NEVER: Final = frozenset({b"proxy", b"script-name", b"path-info", b"remote-user", b"remote-addr"})
 
-_DROP, _CONNECTION, _LENGTH, _CLAIM = 1, 2, 3, 4
+_DROP, _CONNECTION, _LENGTH = 1, 2, 3
 _KNOWN_NAMES: Final = 2048  # bounds of the memory of seen names: how many, and how long each
 _LONGEST_KNOWN_NAME: Final = 64
 
