@@ -147,7 +147,8 @@ class Gateway:
         config = route.config
         settings = self.config.upstreams[config.upstream]
         credentials = self._credential_headers(config.issuers)
-        mode = self._identity_mode(settings, credentials if config.auth != "none" else ())
+        judged = credentials if config.auth != "none" else ()
+        mode = self._identity_mode(settings, judged)
         size = config.max_body_size
         return Site(
             route=route,
@@ -156,9 +157,7 @@ class Gateway:
             require=config.require,
             upstream=self.upstreams[config.upstream],
             identity_mode=mode,
-            composer=HeadComposer(
-                removed=mode.removed, judged=credentials if config.auth != "none" else ()
-            ),
+            composer=HeadComposer(removed=mode.removed, judged=judged),
             preflight_composer=HeadComposer(removed=(*mode.removed, *credentials)),
             preserve_host=settings.preserve_host,
             max_body_size=self.config.server.max_body_size if size is None else size,
@@ -179,10 +178,9 @@ class Gateway:
         return tuple(name.encode() for name in sorted(names))
 
     def _identity_mode(
-        self, settings: UpstreamConfig, credentials: Iterable[bytes]
+        self, settings: UpstreamConfig, credentials: tuple[bytes, ...]
     ) -> IdentityMode:
         """What this upstream is told; without `credentials` the route judges nobody."""
-        credentials = tuple(credentials)
         if settings.identity == "headers":
             return IdentityHeaders(settings.identity_headers, credentials=credentials)
         if settings.identity == "passthrough" or not credentials:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from gateway.edge.transfer import ResponseTruncated, Transfer
+from gateway.edge.transfer import Message, ResponseTruncated, Transfer
 from gateway.errors import GatewayError, RequestRefused, ShuttingDown
 from gateway.profiles import Profiles
 from gateway.proxy import Forward, Proxy
@@ -22,7 +22,6 @@ from gateway.telemetry.access_log import AccessLog, Record
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.jwks import KeysNeeded
 
-Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]

@@ -166,7 +166,6 @@ class EdgeCycle:
             status, message.get("reason", b""), message["headers"]
         )
         self._is_bodiless = self.scope["method"] == "HEAD" or status in _NO_BODY
-        self.chunked_encoding = False
         if not self._is_bodiless and not has_length:
             if self.scope["http_version"] == "1.1":
                 self.chunked_encoding = True

@@ -32,7 +32,6 @@ class EdgeProtocol(HttpToolsProtocol):
     """
 
     lane: Any
-
     refusal: Callable[[GatewayError], bytes]
     max_head: int
     idle_since: float | None = None  # the loop's time; None while a request is under way

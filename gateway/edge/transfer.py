@@ -87,9 +87,8 @@ class Transfer:
         """Sends the request, and returns when the answer's head is there."""
         forward = self._forward
         upstream = forward.site.upstream
-        retries = forward.site.retries if forward.is_idempotent and is_whole else 0
-        if len(first) > REPLAYABLE:
-            retries = 0
+        is_replayable = forward.is_idempotent and is_whole and len(first) <= REPLAYABLE
+        retries = forward.site.retries if is_replayable else 0
         data = forward.head + self._framed(first, is_last=is_whole)
         connection = upstream.take() or await upstream.connect()
         while True:

@@ -64,8 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
     def is_reusable(self) -> bool:
         reader = self._reader
         is_over = reader.is_complete and self._is_sent
-        is_open = self._transport is not None and not self._transport.is_closing()
-        return is_over and reader.keeps_alive and self._is_light and is_open
+        return is_over and reader.keeps_alive and self._is_light and not self.is_closed
 
     @property
     def has_answered(self) -> bool:
@@ -170,8 +169,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _free(self) -> None:
         """Gives the connection back: the answer is complete."""
-        if self._is_read_paused:
-            self._resume()
+        self._resume()
         self._release()
 
     def _release(self) -> None:
