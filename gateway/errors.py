@@ -5,10 +5,17 @@ answer, the access log, the metric label and the documentation.
 
     GatewayError
     ├── RequestRefused        400 405 413 414 431   the request itself is at fault
+    ├── MethodNotAllowed      405                   at a token endpoint
+    ├── BodyInvalid           400 415               a token endpoint can't read the body
+    ├── FieldInvalid          400                   … or finds no token in it
+    ├── GivenTokenRefused     401 (400)             … or not a good one (see `Flaw`)
+    ├── CrossSiteRefused      403                   a cookie's request from another site
+    ├── RateLimited           429                   too often
     ├── RouteNotFound         404
     ├── AuthenticationFailed  401                   no token, or not a good one (see `Flaw`)
     ├── ClaimsUnmet           403                   a good token without the claims a route requires
     ├── KeysUnavailable       503                   the token can't be judged now: never a 401
+    ├── StoreUnavailable      503                   nor can its revocation
     ├── ShuttingDown          503                   the graceful stop ran out of time
     └── UpstreamError         502 503 504           refused, broken, timed out, saturated
 """
@@ -34,6 +41,10 @@ class Flaw(Enum):
     WRONG_TYPE = ("wrong_type", "token_wrong_type")
     NO_USER = ("no_user", "token_invalid")
     REVOKED = ("revoked", "token_revoked")
+    NO_ORIGIN = ("no_origin", "token_invalid")  # no orig_iat: it can't be refreshed
+    NO_REFRESH_EXPIRY = ("no_refresh_expiry", "token_invalid")  # a sliding token's refresh_exp
+    REFRESH_EXPIRED = ("refresh_expired", "token_expired")
+    NO_ACCOUNT = ("no_account", "account_inactive")  # the upstream's word on the user
 
     @property
     def reason(self) -> str:
@@ -89,6 +100,98 @@ class ClaimsUnmet(GatewayError):
 
     def __init__(self, *, issuer: str) -> None:
         super().__init__("the token lacks claims that this route requires")
+        self.issuer = issuer
+
+
+class MethodNotAllowed(GatewayError):
+    """A token endpoint was asked with another method than POST and OPTIONS."""
+
+    status = 405
+    reason = "method_not_allowed"
+
+    def __init__(self, method: str, *, issuer: str) -> None:
+        super().__init__("this method is not allowed here")
+        self.method = method
+        self.issuer = issuer
+
+
+class BodyInvalid(GatewayError):
+    """A token endpoint could not read the body; `wording` is REST framework's own sentence."""
+
+    status = 400
+    reason = "body_invalid"
+
+    def __init__(self, wording: str, *, issuer: str, status: int = 400) -> None:
+        super().__init__("the request body can't be read")
+        self.wording = wording
+        self.issuer = issuer
+        self.status = status
+
+
+class FieldInvalid(GatewayError):
+    """A field of the body is missing or wrong; `field` is empty for the body as a whole.
+
+    `wording` is REST framework's own sentence.
+    """
+
+    status = 400
+    reason = "field_invalid"
+
+    def __init__(self, field: str, wording: str, *, issuer: str) -> None:
+        super().__init__("a field of the request body is missing or not valid")
+        self.field = field
+        self.wording = wording
+        self.issuer = issuer
+
+
+class GivenTokenRefused(GatewayError):
+    """The token in a token endpoint's body is not good; the older packages answer 400.
+
+    `endpoint` is its key in the configuration, such as refresh.
+    """
+
+    status = 401
+
+    def __init__(self, flaw: Flaw, *, issuer: str, endpoint: str) -> None:
+        super().__init__(flaw.reason)
+        self.flaw = flaw
+        self.issuer = issuer
+        self.endpoint = endpoint
+        self.reason = flaw.reason
+
+
+class CrossSiteRefused(GatewayError):
+    """Another site's page sent a request that would use the refresh token's cookie."""
+
+    status = 403
+    reason = "cross_site"
+
+    def __init__(self, *, issuer: str) -> None:
+        super().__init__("requests with this cookie are taken from the site's own pages alone")
+        self.issuer = issuer
+
+
+class RateLimited(GatewayError):
+    """Too many requests, or failed logins; `retry_after` in whole seconds."""
+
+    status = 429
+    reason = "rate_limited"
+
+    def __init__(self, *, issuer: str, retry_after: int) -> None:
+        super().__init__("too many requests")
+        self.issuer = issuer
+        self.retry_after = retry_after
+
+
+class StoreUnavailable(GatewayError):
+    """The store of sessions is away; never a 401, for clients throw their tokens away then."""
+
+    status = 503
+    reason = "store_unavailable"
+    retry_after = 1
+
+    def __init__(self, *, issuer: str = "") -> None:
+        super().__init__("the store of sessions can't be reached")
         self.issuer = issuer
 
 

@@ -1,0 +1,1 @@
+"""Where sessions and revocations live: one protocol, in memory and on Redis."""
