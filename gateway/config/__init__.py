@@ -1,8 +1,15 @@
 """The configuration: the only reader of YAML and of the environment."""
 
 from gateway.config.document import Config
+from gateway.config.endpoints import Served, served_endpoints, upstream_of
 from gateway.config.faults import ConfigError, Fault, KeyPath
-from gateway.config.issuer import CookieConfig, EndpointsConfig, IssuerConfig, RevokeOnConfig
+from gateway.config.issuer import (
+    CookieConfig,
+    EndpointsConfig,
+    IssuerConfig,
+    LoginGuardConfig,
+    RevokeOnConfig,
+)
 from gateway.config.load import KeyFinding, KeyJudge, Loaded, find_file, load
 from gateway.config.route import CorsConfig, RateLimitConfig, RouteConfig
 from gateway.config.schema import json_schema
@@ -40,11 +47,13 @@ __all__ = [
     "KeyPath",
     "Loaded",
     "LoggingConfig",
+    "LoginGuardConfig",
     "MintConfig",
     "RateLimitConfig",
     "RevokeOnConfig",
     "RouteConfig",
     "Secret",
+    "Served",
     "ServerAddress",
     "ServerConfig",
     "Source",
@@ -55,4 +64,6 @@ __all__ = [
     "find_file",
     "json_schema",
     "load",
+    "served_endpoints",
+    "upstream_of",
 ]

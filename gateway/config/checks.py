@@ -6,6 +6,7 @@ Each check yields key paths with messages; whoever calls it knows the lines.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from gateway.config.endpoints import collisions, key_path, upstream_of
 from gateway.config.faults import KeyPath, written
 from gateway.config.issuer import IssuerConfig
 from gateway.config.parts import Parts
@@ -39,11 +40,21 @@ def check(parts: Parts) -> Findings:
     for path, route in routes.items():
         yield from _route(path, route, parts)
     yield from _shadows(routes, parts)
+    yield from _same_endpoints(issuers, parts)
     yield from _listeners(parts)
 
 
 def doubts(parts: Parts) -> Findings:
     """What works, and is probably not meant."""
+    issuers = {str(path[-1]): issuer for path, issuer in parts.of_kind(IssuerConfig).items()}
+    for one, rival in collisions(issuers, parts.upstreams):
+        if not rival.is_named:
+            yield (
+                ("issuers", one.issuer),
+                f"its default endpoints.{one.key} is the path of issuer {rival.issuer}, "
+                "which answers it: set endpoints",
+            )
+    yield from _deaf(issuers, parts)
     routes = parts.of_kind(RouteConfig).values()
     upstreams = parts.of_kind(UpstreamConfig).values()
     believed = {name for route in routes for name in route.issuers}
@@ -87,6 +98,50 @@ def _issuer(path: KeyPath, issuer: IssuerConfig, parts: Parts) -> Findings:
         )
     if _OURS.fullmatch(issuer.auth_header_name):
         yield (*path, "auth_header_name"), "this header belongs to the connection"
+    yield from _life_cycle(path, issuer, parts)
+
+
+def _life_cycle(path: KeyPath, issuer: IssuerConfig, parts: Parts) -> Findings:
+    has_upstream = upstream_of(str(path[-1]), issuer, parts.upstreams) is not None
+    named = issuer.endpoints.model_fields_set if "endpoints" in issuer.model_fields_set else set()
+    keys = ["obtain"] if issuer.signing_key is not None else ["obtain", "refresh"]
+    for key in keys:
+        if not has_upstream and key in named and getattr(issuer.endpoints, key) is not None:
+            yield (*path, "endpoints", key), "needs upstream: NAME, where it is forwarded"
+    if issuer.check_user is not None and not has_upstream:
+        yield (*path, "check_user"), "needs upstream: NAME, where it is asked"
+    if issuer.cookie is not None and issuer.is_single:
+        yield (*path, "cookie"), "this profile's token is the access token too: it can't be hidden"
+    if issuer.cookie is not None and issuer.cookie.same_site == "none" and not issuer.cookie.secure:
+        yield (*path, "cookie", "same_site"), "browsers take none only with secure: true"
+    if issuer.profile != "simplejwt" and "auth_token_classes" in issuer.model_fields_set:
+        yield (*path, "auth_token_classes"), "only of the profile simplejwt"
+    paths: dict[str, str] = {}
+    for key, endpoint in issuer.endpoints.paths().items():
+        if endpoint in paths:
+            yield (*path, "endpoints", key), f"the same path as {paths[endpoint]}"
+        paths[endpoint] = key
+
+
+def _same_endpoints(issuers: Mapping[str, IssuerConfig], parts: Parts) -> Findings:
+    for one, rival in collisions(issuers, parts.upstreams):
+        if one.is_named and rival.is_named and one.issuer != rival.issuer:
+            yield key_path(one), f"the same path as {written(key_path(rival))}"
+
+
+def _deaf(issuers: Mapping[str, IssuerConfig], parts: Parts) -> Findings:
+    """`revoke_on` paths whose bearer the gateway does not learn."""
+    routes = list(parts.of_kind(RouteConfig).values())
+    for name, issuer in issuers.items():
+        for index, one in enumerate(issuer.revoke_on):
+            if not any(
+                route.auth != "none"
+                and name in route.issuers
+                and _covers_path(route.path, one.path)
+                for route in routes
+            ):
+                where = ("issuers", name, "revoke_on", index, "path")
+                yield where, f"no route asks for a token of {name} there: it ends no session"
 
 
 def _identity(path: KeyPath, upstream: UpstreamConfig) -> Findings:

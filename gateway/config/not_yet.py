@@ -19,26 +19,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
         "header_timeout": None,
         "max_connections": None,
     },
-    "store": {
-        "url": None,
-        "key_prefix": None,
-        "timeout": None,
-        "max_staleness": None,
-        "on_outage": None,
-    },
-    "issuers": {
-        "access_token_lifetime": None,
-        "refresh_token_lifetime": None,
-        "rotate_refresh_tokens": None,
-        "blacklist_after_rotation": None,
-        "refresh_grace": None,
-        "session_lifetime": None,
-        "upstream": None,
-        "check_user": None,
-        "endpoints": None,
-        "cookie": None,
-        "revoke_on": None,
-    },
     "upstreams": {
         "servers": lambda servers: len(servers) == 1,
         "load_balancing": None,
@@ -48,7 +28,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
         "identity": lambda identity: identity != "drf_token",
     },
     "routes": {
-        "rate_limit": None,
         "cors": None,
     },
     "admin": {
@@ -60,7 +39,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
 }
 
 _SMALLEST = {
-    "issuers": {"some": {}},
     "upstreams": {"some": {"servers": ["http://localhost"]}},
     "routes": [{"path": "/", "upstream": "some"}],
 }
@@ -71,7 +49,6 @@ def not_yet(items: Mapping[KeyPath, Any]) -> Iterator[tuple[KeyPath, str]]:
     smallest = Config.model_validate(_SMALLEST)
     defaults = {
         **{name: getattr(smallest, name) for name in NOT_YET},
-        "issuers": smallest.issuers["some"],
         "upstreams": smallest.upstreams["some"],
         "routes": smallest.routes[0],
     }
@@ -81,8 +58,6 @@ def not_yet(items: Mapping[KeyPath, Any]) -> Iterator[tuple[KeyPath, str]]:
             value = getattr(section, key)
             if value == getattr(defaults[kind], key) or (works is not None and works(value)):
                 continue
-            if key == "upstream" and value == path[-1]:
-                continue  # an issuer's upstream is by default the one of its name
             yield (*path, key), _sentence(works is not None, value)
 
 

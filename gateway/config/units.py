@@ -19,6 +19,12 @@ _SIZE = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)?", re.ASCII)
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)/(s|m|h|d)", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 §5.6.2
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_HOST = re.compile(
+    r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
+)
+_ORIGIN = re.compile(
+    r"\*|https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
+)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -94,6 +100,21 @@ def _http_url(value: str) -> str:
     return value
 
 
+def _host(value: str) -> str:
+    host = value.lower()
+    if len(host) > 253 or not _HOST.fullmatch(host):
+        raise ValueError(
+            "must be a host name without port, such as api.example.org or *.example.org"
+        )
+    return host
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        raise ValueError("must be an origin such as https://app.example.org, or *")
+    return value
+
+
 def _is_text_or_int(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
@@ -158,3 +179,5 @@ UrlPath = Annotated[
     ),
 ]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Host = Annotated[str, AfterValidator(_host)]
+Origin = Annotated[str, AfterValidator(_origin)]
