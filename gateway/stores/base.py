@@ -1,8 +1,5 @@
 """What a store does: the sessions' state, the log of revocations, and counters.
 
-One login is one *session*: the family of refresh tokens that follow from it. A token is the
-`generation` that its session had when it was issued. `judge` is the rule that every store obeys.
-
 Rules
 - Each method is atomic, and decided by the store's own clock.
 - Whatever a store can't do now raises StoreUnavailable, within its timeout; none waits longer.
@@ -10,70 +7,36 @@ Rules
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol
 
+from gateway.stores.session import (
+    Claim,
+    Opened,
+    Policy,
+    Presented,
+    Rotation,
+    SessionKey,
+    SessionRecord,
+    Verdict,
+    judge,
+)
 
-class Verdict(Enum):
-    """What a store says of a token that was presented."""
-
-    CURRENT = "current"  # it stands: nothing was to be written, or it was ended now
-    ROTATED = "rotated"  # it was the newest; its successor is one generation on
-    REPLAYED = "replayed"  # it was rotated a moment ago: the same successor once more
-    REUSED = "reused"  # it was spent long before: the session has been revoked
-    REVOKED = "revoked"  # its session is over, or not known any more
-
-
-@dataclass(frozen=True, slots=True)
-class SessionKey:
-    """Which session; `user` is empty where the tokens name none."""
-
-    issuer: str
-    user: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How an issuer's sessions live; all times in milliseconds."""
-
-    grace: int  # how long the parent of the newest token gets the same successor
-    record_life: int  # of a record since the last rotation: the life of the token that refreshes
-    access_life: int  # of an access token, its leeway included
-    rotates: bool = True
-    detects_reuse: bool = True
-    # The token that refreshes is the access token too: of a rotation the log tells, so that the
-    # old token ends everywhere when its grace does.
-    is_single: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Presented:
-    """What a token says of itself; `life` in milliseconds, leeway included."""
-
-    generation: int
-    is_managed: bool  # it carries a `sid`: without a record its session is over
-    issued_at: int | None  # epoch seconds; None where the token does not tell
-    life: int  # how long it may still be presented
-    # Of a session that begins with this token: its absolute end in epoch milliseconds.
-    ends_at: int | None = None
-
-
-class Opened(NamedTuple):
-    """A session that was recorded at `at` (epoch milliseconds)."""
-
-    at: int
-    not_before: int  # the user's, epoch seconds, 0 for none: what is issued must be later
-
-
-class Rotation(NamedTuple):
-    """`generation` and `at` are those of the successor, `ends_at` the session's absolute end."""
-
-    verdict: Verdict
-    generation: int = 0
-    at: int = 0
-    ends_at: int | None = None
+__all__ = [
+    "Claim",
+    "Kind",
+    "Opened",
+    "Policy",
+    "Presented",
+    "Revocation",
+    "RevocationSink",
+    "Rotation",
+    "SessionKey",
+    "SessionRecord",
+    "Store",
+    "Verdict",
+    "judge",
+]
 
 
 class Kind(Enum):
@@ -110,45 +73,6 @@ class RevocationSink(Protocol):
         ...
 
 
-class SessionRecord(NamedTuple):
-    """A session's state, as `judge` sees it. Epoch milliseconds."""
-
-    generation: int
-    rotated_at: int
-    ends_at: int | None = None
-    is_revoked: bool = False
-
-
-def judge(
-    record: SessionRecord | None,
-    presented: Presented,
-    policy: Policy,
-    *,
-    not_before: int,
-    now: int,
-) -> Verdict:
-    """The one rule of rotation and reuse (RFC 9700 §4.14.2); `now` in epoch milliseconds.
-
-    `not_before` is the user's, in epoch seconds, 0 for none. The Lua scripts are its twin.
-    """
-    if not_before and (presented.issued_at is None or presented.issued_at <= not_before):
-        return Verdict.REVOKED
-    if record is None:
-        if presented.is_managed:
-            return Verdict.REVOKED  # expired or lost: never resurrected
-        return Verdict.ROTATED if policy.rotates else Verdict.CURRENT
-    if record.is_revoked or (record.ends_at is not None and now >= record.ends_at):
-        return Verdict.REVOKED
-    if not policy.rotates:
-        return Verdict.CURRENT
-    behind = record.generation - presented.generation
-    if behind <= 0:  # below 0: signed, so an acknowledged write was lost in a failover
-        return Verdict.ROTATED
-    if behind == 1 and now - record.rotated_at <= policy.grace:
-        return Verdict.REPLAYED
-    return Verdict.REUSED if policy.detects_reuse else Verdict.ROTATED
-
-
 class Store(Protocol):
     """The state that all workers share."""
 
@@ -161,17 +85,29 @@ class Store(Protocol):
         ...
 
     @property
+    def is_local(self) -> bool:
+        """Whether this process is the only one: then its view of the log is never stale."""
+        ...
+
+    @property
     def is_up(self) -> bool:
         """Whether the store answered when it was last asked."""
         ...
 
     async def open_session(
-        self, key: SessionKey, policy: Policy, *, presented: Presented, access_life: int
+        self,
+        key: SessionKey,
+        policy: Policy,
+        *,
+        presented: Presented,
+        access_life: int,
+        access: tuple[str, int] | None = None,
     ) -> Opened:
         """Records a session at generation 0; one that is recorded already stays as it is.
 
         `access_life` is how long, in milliseconds, its first access token is good. Where that is
-        longer than the policy says, later revocations are kept that long.
+        longer than the policy says, later revocations are kept that long. `access` is the id and
+        the expiry (epoch seconds) of an access token that names no session: it ends with it.
         """
         ...
 
@@ -193,6 +129,49 @@ class Store(Protocol):
 
     async def end_user(self, issuer: str, user: str, policy: Policy) -> None:
         """Ends all that was issued to the user so far."""
+        ...
+
+    async def end_user_eventually(self, issuer: str, user: str, policy: Policy) -> None:
+        """Ends all that was issued to the user so far, also while the store is away.
+
+        This process obeys at once; the store, and with it all others, as soon as it is back.
+        Raises nothing: what has not been written when the process ends is lost.
+        """
+        ...
+
+    async def known(self, issuer: str, user: str, token_id: str) -> tuple[str, int] | None:
+        """The session and the generation of a refresh token that `complete` has recorded."""
+        ...
+
+    async def claim(
+        self, key: SessionKey, token_id: str, presented: Presented, policy: Policy, *, lease: int
+    ) -> Claim:
+        """Takes the right to spend a token at the upstream for `lease` milliseconds.
+
+        A token that is not `known` stands for a session of its own: `key.id`, at the generation
+        presented. Judged as by `rotate`; REUSED has ended the session.
+        """
+        ...
+
+    async def complete(
+        self,
+        claim: Claim,
+        policy: Policy,
+        *,
+        answer: bytes,
+        successor: str | None,
+        access: tuple[str, int] | None,
+        life: int,
+    ) -> None:
+        """Records what came of a claim, and keeps `answer` for the grace.
+
+        `successor` is the id of the new refresh token, which lives for `life` milliseconds; None
+        where the old one stays. `access` as for `open_session`.
+        """
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Gives a claim back that came to nothing."""
         ...
 
     async def take(self, bucket: str, *, rate: float, burst: int) -> float:

@@ -1,0 +1,127 @@
+"""The sessions of one process: the records of the memory store, and what is told of them.
+
+Times are epoch milliseconds. The Lua scripts (`session.lua`) are its twin.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import floor
+
+from gateway.stores.base import Kind, Revocation, RevocationSink
+from gateway.stores.expiring import Expiring
+from gateway.stores.session import Policy, Presented, SessionKey, SessionRecord, Verdict, judge
+
+MAX_ACCESS = 8  # access tokens that name no session, remembered with one
+
+
+@dataclass(slots=True)
+class Session:
+    record: SessionRecord
+    access: list[tuple[str, int]] = field(default_factory=list)  # id, expiry in epoch seconds
+    lease: int = 0  # its end, epoch milliseconds
+    owner: str = ""
+
+
+class Ledger:
+    """What is known of sessions and users, and who is told of their ends."""
+
+    def __init__(self, *, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self.sink: RevocationSink | None = None
+        self._sessions: Expiring[tuple[str, str], Session] = Expiring(now=self.now)
+        self._not_before: Expiring[tuple[str, str], int] = Expiring(now=self.now)
+        self._life: Expiring[None, int] = Expiring(now=self.now)  # of access tokens: the longest
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def now(self) -> int:
+        return floor(self._wall() * 1000)
+
+    def find(self, key: SessionKey) -> Session | None:
+        return self._sessions.get((key.issuer, key.id))
+
+    def not_before(self, issuer: str, user: str) -> int:
+        return self._not_before.get((issuer, user)) or 0
+
+    def is_dead(self, key: SessionKey, presented: Presented) -> bool:
+        """Whether all of the user's tokens of that age have been ended."""
+        dead = self.not_before(key.issuer, key.user)
+        return dead > 0 and (presented.issued_at is None or presented.issued_at <= dead)
+
+    def judge(
+        self, session: Session | None, key: SessionKey, presented: Presented, policy: Policy
+    ) -> Verdict:
+        return judge(
+            session.record if session else None,
+            presented,
+            policy,
+            not_before=self.not_before(key.issuer, key.user),
+            now=self.now(),
+        )
+
+    def adopt(self, key: SessionKey, presented: Presented, policy: Policy) -> Session:
+        record = SessionRecord(presented.generation, self.now(), presented.ends_at)
+        session = Session(record)
+        self.remain(key, session, max(presented.life, self.renewed(record, policy)))
+        return session
+
+    def renewed(self, record: SessionRecord, policy: Policy) -> int:
+        if record.ends_at is None:
+            return policy.record_life
+        return min(policy.record_life, record.ends_at - self.now())
+
+    def remain(self, key: SessionKey, session: Session, least: int) -> None:
+        place = (key.issuer, key.id)  # a record's life is never made shorter
+        until = max(self.now() + max(least, 1), self._sessions.ends(place))
+        self._sessions.put(place, session, until=until)
+
+    def revoke(
+        self, key: SessionKey, session: Session, presented: Presented, policy: Policy
+    ) -> None:
+        longest = self.access_life(policy)
+        session.record = session.record._replace(is_revoked=True)
+        session.lease, session.owner = 0, ""
+        least = max(self.renewed(session.record, policy), presented.life, longest)
+        self.remain(key, session, least)
+        until = (self.now() + longest) / 1000
+        self.tell(Revocation(Kind.SESSION, key.issuer, key.id, until))
+        for access in self._living(session.access):
+            self.end_access(key.issuer, access, policy)
+        session.access = []
+
+    def end_user(self, issuer: str, user: str, policy: Policy) -> None:
+        now, longest = self.now(), self.access_life(policy)
+        since = floor(now / 1000)
+        self._not_before.put(
+            (issuer, user),
+            max(since, self.not_before(issuer, user)),
+            until=now + max(policy.record_life, longest, 1),
+        )
+        self.tell(Revocation(Kind.USER, issuer, user, (now + longest) / 1000, float(since)))
+
+    def end_access(self, issuer: str, access: tuple[str, int], policy: Policy) -> None:
+        token, expiry = access
+        self.see_access_life(expiry * 1000 - self.now(), policy)
+        until = max(expiry, (self.now() + self.access_life(policy)) / 1000)
+        self.tell(Revocation(Kind.SESSION, issuer, token, until))
+
+    def remember_access(self, session: Session, access: tuple[str, int], policy: Policy) -> None:
+        self.see_access_life(access[1] * 1000 - self.now(), policy)
+        session.access = self._living([*session.access, access])[-MAX_ACCESS:]
+
+    def _living(self, access: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        now = self.now()
+        return [(token, expiry) for token, expiry in access if expiry * 1000 > now]
+
+    def access_life(self, policy: Policy) -> int:
+        return max(policy.access_life, self._life.get(None) or 0)
+
+    def see_access_life(self, seen: int, policy: Policy) -> None:
+        if seen > policy.access_life:
+            longest = max(seen, self.access_life(policy))
+            self._life.put(None, longest, until=self.now() + longest)
+
+    def tell(self, revocation: Revocation) -> None:
+        if self.sink is not None:
+            self.sink.apply([revocation], lag=0.0)
