@@ -55,12 +55,13 @@ class GatewayError(Exception):
     """The root of all answers that the gateway gives instead of an upstream.
 
     `status` is the HTTP status, `reason` the short word; `str(error)` is a sentence for people
-    that never contains anything the client sent.
+    that never contains anything the client sent. `fields` are further header fields of the answer.
     """
 
     status = 500
     reason = "internal_error"
     retry_after: int | None = None  # seconds
+    fields: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class RequestRefused(GatewayError):

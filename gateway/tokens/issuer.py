@@ -1,6 +1,7 @@
 """One issuer at run time: its keys, its verifier, and the tokens that are minted in its form."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -11,10 +12,8 @@ from gateway.tokens.jwks import JwksSource
 from gateway.tokens.jws import encode, serialize
 from gateway.tokens.keys import KeyMaterialError, KeySet, load_keys
 from gateway.tokens.minting import FORMS, Order
+from gateway.tokens.session_claims import BACKDATED
 from gateway.tokens.verifier import Verifier
-
-# PyJWT 2 refuses an `iat` ahead of the verifier's clock.
-_BACKDATED = 2
 
 
 class Issuer:
@@ -67,19 +66,13 @@ class Issuer:
         `lifetime` in seconds, `now` in epoch seconds. Raises KeyMaterialError without a signing
         key, and ClaimsUnmet where the form needs a user name that the bearer's token lacks.
         """
-        signing = self.keys.signing
-        if signing is None:
-            raise KeyMaterialError(
-                f"issuer {self.name!r}: minting needs a signing_key", "signing_key"
-            )
-        algorithm = next(a for a in self.keys.algorithms if a in signing.algorithms)
         kind = "at+jwt" if self.config.profile == "jwt" else "JWT"
         claims = FORMS[self.config.profile](
             Order(
                 config=self.config,
                 identity=identity,
                 user_claim=self.verifier.user_claim,
-                issued=int(now) - _BACKDATED,
+                issued=int(now) - BACKDATED,
                 expires=int(now + lifetime),
                 id=self._new_id(),
             )
@@ -89,7 +82,23 @@ class Issuer:
             claims["aud"] = list(self.config.audience) if several else self.config.audience[0]
         if self.config.issuer is not None:
             claims["iss"] = self.config.issuer
-        signing_input = serialize({"alg": algorithm, "typ": kind}, claims)
+        return self.sign({"typ": kind}, claims)
+
+    def sign(self, header: Mapping[str, str], claims: Mapping[str, Any]) -> str:
+        """A token with this header and these claims; `alg` is the issuer's, where it names none.
+
+        Raises KeyMaterialError without a signing key.
+        """
+        signing = self.keys.signing
+        if signing is None:
+            raise KeyMaterialError(
+                f"issuer {self.name!r}: minting needs a signing_key", "signing_key"
+            )
+        algorithm = header.get("alg")
+        if algorithm not in signing.algorithms:
+            algorithm = next(a for a in self.keys.algorithms if a in signing.algorithms)
+            header = {"alg": algorithm, **{k: v for k, v in header.items() if k != "alg"}}
+        signing_input = serialize(header, claims)
         signature = signing.sign(algorithm, signing_input)
         return (signing_input + b"." + encode(signature)).decode()
 

@@ -39,6 +39,7 @@ class CompactToken:
     algorithm: str
     key_id: str | None
     type: str | None
+    header_order: tuple[str, ...]
     signing_input: bytes
     payload: bytes
     signature: bytes
@@ -60,7 +61,15 @@ class CompactToken:
             or header.get("b64", True) is not True
         ):
             raise FlawError(Flaw.INVALID)
-        return cls(algorithm, key_id, kind, signing_input, _decode(body), _decode(signature))
+        return cls(
+            algorithm, key_id, kind, tuple(header), signing_input, _decode(body), _decode(signature)
+        )
+
+    @property
+    def header(self) -> dict[str, str]:
+        """What a token that takes this one's place has in its header, in the same order."""
+        known = {"alg": self.algorithm, "typ": self.type, "kid": self.key_id}
+        return {name: value for name in self.header_order if (value := known.get(name)) is not None}
 
     def claims(self) -> dict[str, Any]:
         """The payload as a JSON object; raises FlawError."""

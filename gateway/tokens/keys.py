@@ -13,8 +13,11 @@ from types import MappingProxyType
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from jwt.algorithms import Algorithm, get_default_algorithms
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from jwt.algorithms import Algorithm, ECAlgorithm, get_default_algorithms
 from jwt.exceptions import PyJWTError
+from jwt.utils import der_to_raw_signature
 
 from gateway.config import IssuerConfig
 
@@ -52,7 +55,22 @@ class Key:
         return _IMPLEMENTATIONS[algorithm].verify(signing_input, self.material, signature)
 
     def sign(self, algorithm: str, signing_input: bytes) -> bytes:
-        return _IMPLEMENTATIONS[algorithm].sign(signing_input, self.material)
+        """The signature: the same each time (ECDSA as in RFC 6979), but for PS256 to PS512."""
+        implementation = _IMPLEMENTATIONS[algorithm]
+        if isinstance(implementation, ECAlgorithm):
+            scheme = ec.ECDSA(implementation.hash_alg(), deterministic_signing=True)
+            der = self.material.sign(signing_input, scheme)
+            return der_to_raw_signature(der, self.material.curve)
+        return implementation.sign(signing_input, self.material)
+
+    def secret(self) -> bytes:
+        """What only the holder of this signing key knows, for keys that derive from it."""
+        if isinstance(self.material, bytes):
+            return self.material
+        encoded: bytes = self.material.private_bytes(
+            Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
+        )
+        return encoded
 
     def public(self) -> "Key":
         """The half that verifies; an HMAC secret is both."""

@@ -3,12 +3,13 @@
 Rules
 - Nothing is hashed or checked against a key before size, form and algorithm are right.
 - The keys decide the algorithm, never the token (RFC 8725 §3.1).
-- Only an access token is an access token.
+- Only an access token is an access token, and only a refresh token refreshes.
 - Ids and names are text that headers, store keys and logs can carry, or the token is refused.
 """
 
 from collections.abc import Callable, Mapping
-from enum import IntEnum
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,7 @@ from gateway.tokens.jwks import JwksSource
 from gateway.tokens.jws import CompactToken, FlawError
 from gateway.tokens.keys import KeySet
 from gateway.tokens.rules import check_registered, clean_name, rules_of
+from gateway.tokens.session_claims import generation_of, issued_at, session_of
 
 _ACCESS_TYPES = frozenset({None, "jwt", "at+jwt"})  # RFC 9068 §2.1
 _ACCESS_WORDS = frozenset({"access", "access_token", "bearer"})
@@ -34,6 +36,36 @@ class Progress(IntEnum):
     CLAIMS = 2
 
 
+class Use(Enum):
+    """What a token is presented for."""
+
+    ACCESS = "access"
+    REFRESH = "refresh"
+    SLIDING = "sliding"
+    ANY = "any"
+
+
+# By simplejwt's `token_type`; None takes any, also a token without one.
+_TYPES: Mapping[Use, frozenset[str] | None] = MappingProxyType(
+    {Use.REFRESH: frozenset({"refresh"}), Use.SLIDING: frozenset({"sliding"}), Use.ANY: None}
+)
+_CLASS_TYPES = {"AccessToken": "access", "SlidingToken": "sliding"}
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A verified token, taken apart; `header` is that of a token in its place."""
+
+    identity: Identity
+    header: Mapping[str, str]
+    claims: dict[str, Any] = field(repr=False)
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether the gateway issued it, as one that refreshes."""
+        return "sid" in self.claims and "gen" in self.claims
+
+
 class TokenRefused(AuthenticationFailed):
     """A token that an issuer did not accept."""
 
@@ -43,7 +75,7 @@ class TokenRefused(AuthenticationFailed):
 
 
 class Verifier:
-    """Judges access tokens by one issuer's keys and rules."""
+    """Judges tokens by one issuer's keys and rules."""
 
     def __init__(
         self,
@@ -62,11 +94,20 @@ class Verifier:
         self._rules = rules_of(config.profile, config.profile_version)
         is_plain = config.profile == "jwt" and "user_id_claim" not in config.model_fields_set
         self.user_claim = "sub" if is_plain else config.user_id_claim
+        access = frozenset(_CLASS_TYPES[name] for name in config.auth_token_classes)
+        self._types = {Use.ACCESS: access, **_TYPES}
 
     def verify(self, token: bytes) -> Identity:
-        """Who the token speaks for.
+        """Who the access token speaks for.
 
         Raises TokenRefused, and where its key is not here KeysNeeded or KeysUnavailable.
+        """
+        return self.examine(token, Use.ACCESS).identity
+
+    def examine(self, token: bytes, use: Use, *, skew: float = 0.0) -> Examined:
+        """The token taken apart, verified for this use; raises as `verify` does.
+
+        `skew` in seconds is granted in addition to the leeway.
         """
         try:
             parts = CompactToken.parse(token)
@@ -74,13 +115,13 @@ class Verifier:
                 raise FlawError(Flaw.INVALID)
         except FlawError as error:
             raise self._refused(error.flaw, Progress.FORM) from error
-        self._check_signature(parts)
+        self._check_signature(parts, use)
         try:
-            return self._identify(parts)
+            return self._examine(parts, use, skew)
         except FlawError as error:
             raise self._refused(error.flaw, Progress.CLAIMS) from error
 
-    def _check_signature(self, parts: CompactToken) -> None:
+    def _check_signature(self, parts: CompactToken, use: Use) -> None:
         algorithm, key_id = parts.algorithm, parts.key_id
         source = self._source
         published = source.matching(algorithm, key_id) if source is not None else []
@@ -89,12 +130,12 @@ class Verifier:
                 return
         is_known = key_id is not None and any(key.key_id == key_id for key in published)
         if source is not None and not is_known:
-            issued_at = self._plausible(parts)
+            issued_at = self._plausible(parts, use)
             source.judge_unknown(key_id, issued_at)
             raise self._refused(Flaw.INVALID, Progress.SIGNATURE)
         raise self._refused(Flaw.UNDECODABLE, Progress.SIGNATURE)
 
-    def _plausible(self, parts: CompactToken) -> object:
+    def _plausible(self, parts: CompactToken, use: Use) -> object:
         """The unverified `iat` of a token that would be good if its key were; else TokenRefused.
 
         What no key could make good asks for no fetch.
@@ -103,41 +144,55 @@ class Verifier:
         try:
             if key_id is not None and (clean_name(key_id) is None or ".." in key_id):
                 raise FlawError(Flaw.INVALID)
-            return self._identify(parts).claims.get("iat")
+            return self._examine(parts, use, 0.0).claims.get("iat")
         except FlawError as error:
             raise self._refused(Flaw.INVALID, Progress.SIGNATURE) from error
 
-    def _identify(self, parts: CompactToken) -> Identity:
+    def _examine(self, parts: CompactToken, use: Use, skew: float) -> Examined:
         config, rules, claims = self._config, self._rules, parts.claims()
         expires_at = check_registered(
             claims,
             rules,
             now=self._wall(),
-            leeway=config.leeway,
+            leeway=config.leeway + skew,
             audience=config.audience,
             issuer=config.issuer,
         )
         if rules.id_required and config.jti_claim not in claims:
             raise FlawError(Flaw.NO_ID)
-        self._check_type(parts.type, claims)
-        return Identity(
+        self._check_type(parts.type, claims, use)
+        user = self._user_of(claims, is_asked=use is Use.ACCESS or rules.named_by is not None)
+        identity = Identity(
             issuer=self._name,
-            user_id=self._user_of(claims),
-            expires_at=expires_at,
-            session_id=self._session_of(claims),
+            user_id=user,
+            expires_at=expires_at - skew,
+            session_id=session_of(
+                claims,
+                user,
+                id_claims=(config.jti_claim, "orig_jti") if rules.named_by else (config.jti_claim,),
+            ),
+            issued_at=issued_at(claims, is_ours=self._keys.signing is not None),
+            generation=generation_of(claims),
             claims=MappingProxyType(claims),
         )
+        return Examined(identity, parts.header, claims)
 
-    def _check_type(self, header_type: str | None, claims: Mapping[str, Any]) -> None:
+    def _check_type(self, header_type: str | None, claims: Mapping[str, Any], use: Use) -> None:
         named = claims.get(self._config.token_type_claim)
         if self._rules.type_required:
+            wanted = self._types[use]
+            if wanted is None:
+                return
             if self._config.token_type_claim not in claims:
                 raise FlawError(Flaw.NO_TYPE)
-            if named != "access":
+            if not isinstance(named, str) or named not in wanted:
                 raise FlawError(Flaw.WRONG_TYPE)
-        elif self._rules.typed_by_rfc:
+        elif self._rules.typed_by_rfc and use is not Use.ANY:
             kind = header_type and header_type.lower().removeprefix("application/")
-            if (
+            if use is Use.REFRESH:
+                if "refresh" not in (_lower(named), _lower(claims.get("typ"))):
+                    raise FlawError(Flaw.WRONG_TYPE)
+            elif (
                 kind not in _ACCESS_TYPES
                 or (named is not None and _lower(named) not in _ACCESS_WORDS)
                 or claims.get("token_use", "access") != "access"
@@ -146,13 +201,16 @@ class Verifier:
             ):
                 raise FlawError(Flaw.WRONG_TYPE)
 
-    def _user_of(self, claims: Mapping[str, Any]) -> str:
+    def _user_of(self, claims: Mapping[str, Any], *, is_asked: bool) -> str:
+        """The user; empty where the token names none and none is asked for."""
         name = None
         if self._rules.named_by is not None:
             name = clean_name(claims.get(self._rules.named_by))
             if name is None:
                 raise FlawError(Flaw.NO_USER)
         user = claims.get(self.user_claim)
+        if user is None and name is None and not is_asked:
+            return ""
         found = name if user is None else clean_name(user)
         if found is None:
             raise FlawError(Flaw.NO_USER)
@@ -161,15 +219,6 @@ class Verifier:
             if isinstance(text, str) and text and clean_name(text) is None:
                 raise FlawError(Flaw.INVALID)
         return found
-
-    def _session_of(self, claims: Mapping[str, Any]) -> str | None:
-        session = None
-        for claim in (self._config.jti_claim, "sid"):
-            if claim in claims:
-                session = clean_name(claims[claim])
-                if session is None:
-                    raise FlawError(Flaw.INVALID)
-        return session
 
     def _refused(self, flaw: Flaw, progress: Progress) -> TokenRefused:
         return TokenRefused(flaw, issuer=self._name, progress=progress)
