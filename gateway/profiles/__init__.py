@@ -4,23 +4,36 @@ from collections.abc import Mapping
 
 from gateway.config import IssuerConfig
 from gateway.errors import GatewayError
-from gateway.profiles.answer import Answer, Profile
+from gateway.profiles.answer import Answer, Content, Profile
 from gateway.profiles.drf_jwt import DrfJwt
 from gateway.profiles.legacy import LegacyJwt
 from gateway.profiles.problem import PlainJwt, Problem
 from gateway.profiles.simplejwt import SimpleJwt
+from gateway.profiles.token_wire import TokenWire, token_wire_of
 from gateway.request import RequestHead
 from gateway.tokens.rules import is_from_5_5
 
-__all__ = ["Answer", "Profile", "Profiles", "profile_of"]
+__all__ = [
+    "Answer",
+    "Content",
+    "Profile",
+    "Profiles",
+    "TokenWire",
+    "profile_of",
+    "token_wire_of",
+]
 
 
 def profile_of(name: str, config: IssuerConfig) -> Profile:
     """The profile of the issuer `name`."""
     types = config.auth_header_types
     if config.profile == "simplejwt":
-        tells_expiry = is_from_5_5(config.profile_version)
-        return SimpleJwt(issuer=name, types=types, tells_expiry=tells_expiry)
+        return SimpleJwt(
+            issuer=name,
+            types=types,
+            classes=config.auth_token_classes,
+            tells_expiry=is_from_5_5(config.profile_version),
+        )
     if config.profile == "drf-jwt":
         return DrfJwt(issuer=name, types=types)
     if config.profile == "djangorestframework-jwt":

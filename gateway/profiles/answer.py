@@ -2,15 +2,26 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gateway.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What an answer says, before it is written; it may hold tokens."""
+
+    status: int
+    content: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<Content {self.status} {', '.join(self.content)}>"
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """A complete answer of the gateway itself.
+    """A complete answer; `is_own` where the gateway made it, and not an upstream.
 
     Header names are in lower case and contain Content-Length; to HEAD the body is not sent.
     """
@@ -18,6 +29,12 @@ class Answer:
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    is_own: bool = True
+
+    def with_headers(self, *fields: tuple[bytes, bytes]) -> "Answer":
+        """The same answer with more header fields."""
+        *others, length = self.headers
+        return replace(self, headers=(*others, *fields, length))
 
 
 class Profile(Protocol):
@@ -32,6 +49,10 @@ class Profile(Protocol):
 
     def render(self, error: GatewayError, *, accept: bytes | None, query: bytes) -> Answer:
         """The error as the package words it; `accept` and `query` are the request's."""
+        ...
+
+    def content(self, content: Content, *, accept: bytes | None, query: bytes) -> Answer:
+        """What is no error, as the package writes it; what can't be written so is 404 or 406."""
         ...
 
 

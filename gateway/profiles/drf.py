@@ -1,11 +1,18 @@
 """What the packages inherit from Django REST framework: its negotiation and its own wordings."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
 
-from gateway.errors import AuthenticationFailed, Flaw, GatewayError
-from gateway.profiles.answer import Answer, json_answer
+from gateway.errors import (
+    AuthenticationFailed,
+    BodyInvalid,
+    FieldInvalid,
+    Flaw,
+    GatewayError,
+    GivenTokenRefused,
+    MethodNotAllowed,
+    RateLimited,
+)
+from gateway.profiles.answer import Answer, Content, json_answer
 from gateway.profiles.negotiation import negotiate
 from gateway.profiles.problem import sentence
 
@@ -18,6 +25,7 @@ _WORDINGS = {
     503: "Service temporarily unavailable, try again later.",
 }
 _VARY = (b"vary", b"Accept")
+_WHOLE = "non_field_errors"  # the field of what concerns no single field
 
 
 class DrfProfile(ABC):
@@ -28,33 +36,67 @@ class DrfProfile(ABC):
         self._challenge = (b"www-authenticate", f'{types[0]} realm="api"'.encode())
 
     def render(self, error: GatewayError, *, accept: bytes | None, query: bytes) -> Answer:
+        return self._written(self._worded(error), accept, query, retry_after=error.retry_after)
+
+    def content(self, content: Content, *, accept: bytes | None, query: bytes) -> Answer:
+        return self._written(content, accept, query)
+
+    def _written(
+        self,
+        said: Content,
+        accept: bytes | None,
+        query: bytes,
+        *,
+        retry_after: int | None = None,
+    ) -> Answer:
         negotiated = negotiate(accept, query)
         if negotiated.failure is not None:
             return json_answer(
                 negotiated.failure, {"detail": _WORDINGS[negotiated.failure]}, headers=(_VARY,)
             )
-        status, content = self._status(error), self._content(error)
         return json_answer(
-            status,
-            content,
+            said.status,
+            said.content,
             indent=negotiated.indent,
-            headers=(self._challenge, _VARY) if status == 401 else (_VARY,),
-            retry_after=error.retry_after,
+            headers=(self._challenge, _VARY) if said.status == 401 else (_VARY,),
+            retry_after=retry_after,
         )
 
-    def _status(self, error: GatewayError) -> int:
-        return error.status
-
-    def _content(self, error: GatewayError) -> Mapping[str, Any]:
+    def _worded(self, error: GatewayError) -> Content:
         if isinstance(error, AuthenticationFailed) and error.flaw is not Flaw.MISSING:
             return self._refusal(error.flaw)
-        wording = _WORDINGS.get(error.status)
-        if wording is None:
-            text = sentence(error)
-            wording = f"{text[0].upper()}{text[1:]}."
-        return {"detail": wording}
+        if isinstance(error, GivenTokenRefused):
+            return self._given(error.flaw, error.endpoint)
+        if isinstance(error, FieldInvalid):
+            return Content(error.status, {error.field or _WHOLE: [error.wording]})
+        return Content(error.status, {"detail": _detail(error)})
 
     @abstractmethod
-    def _refusal(self, flaw: Flaw) -> Mapping[str, Any]:
-        """What the package says to a bad token."""
+    def _refusal(self, flaw: Flaw) -> Content:
+        """What the package says to a bad token in the authentication header."""
         ...
+
+    @abstractmethod
+    def _given(self, flaw: Flaw, endpoint: str) -> Content:
+        """What it says to a bad token in the body of a request to one of its own endpoints."""
+        ...
+
+
+def not_valid(wording: str) -> Content:
+    """How a serializer refuses a body whose fields are right one by one."""
+    return Content(400, {_WHOLE: [wording]})
+
+
+def _detail(error: GatewayError) -> str:
+    if isinstance(error, BodyInvalid):
+        return error.wording
+    if isinstance(error, MethodNotAllowed):
+        return f'Method "{error.method}" not allowed.'
+    if isinstance(error, RateLimited):
+        unit = "second" if error.retry_after == 1 else "seconds"
+        return f"Request was throttled. Expected available in {error.retry_after} {unit}."
+    wording = _WORDINGS.get(error.status)
+    if wording is not None:
+        return wording
+    text = sentence(error)
+    return f"{text[0].upper()}{text[1:]}."

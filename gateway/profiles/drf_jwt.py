@@ -1,16 +1,22 @@
 """drf-jwt (Styria): recorded from 1.19.2."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from gateway.errors import AuthenticationFailed, Flaw, GatewayError
-from gateway.profiles.drf import DrfProfile
+from gateway.errors import Flaw
+from gateway.profiles.answer import Content
+from gateway.profiles.drf import DrfProfile, not_valid
 
 _DETAILS = {
     Flaw.UNDECODABLE: "Error decoding token.",
     Flaw.EXPIRED: "Token has expired.",
     Flaw.NO_USER: "Invalid payload.",
     Flaw.REVOKED: "Token is blacklisted.",
+}
+_GIVEN = {
+    Flaw.UNDECODABLE: "Error decoding token.",
+    Flaw.EXPIRED: "Token has expired.",
+    Flaw.REVOKED: "Token is blacklisted.",
+    Flaw.NO_ORIGIN: "orig_iat field not found in token.",
+    Flaw.REFRESH_EXPIRED: "Refresh has expired.",
+    Flaw.NO_ACCOUNT: "User account is disabled.",
 }
 
 
@@ -30,9 +36,9 @@ class DrfJwt(DrfProfile):
             return None
         return parts[1].encode() or None
 
-    def _status(self, error: GatewayError) -> int:
-        is_revoked = isinstance(error, AuthenticationFailed) and error.flaw is Flaw.REVOKED
-        return 403 if is_revoked else error.status
+    def _refusal(self, flaw: Flaw) -> Content:
+        status = 403 if flaw is Flaw.REVOKED else 401
+        return Content(status, {"detail": _DETAILS.get(flaw, "Invalid token.")})
 
-    def _refusal(self, flaw: Flaw) -> Mapping[str, Any]:
-        return {"detail": _DETAILS.get(flaw, "Invalid token.")}
+    def _given(self, flaw: Flaw, endpoint: str) -> Content:
+        return not_valid(_GIVEN.get(flaw, "Invalid token."))

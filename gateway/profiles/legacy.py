@@ -1,10 +1,8 @@
 """djangorestframework-jwt: recorded from 1.11.0, its last release."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from gateway.errors import AuthenticationFailed, Flaw
-from gateway.profiles.drf import DrfProfile
+from gateway.profiles.answer import Content
+from gateway.profiles.drf import DrfProfile, not_valid
 
 _DETAILS = {
     Flaw.HEADER_EMPTY: "Invalid Authorization header. No credentials provided.",
@@ -14,6 +12,14 @@ _DETAILS = {
     Flaw.UNDECODABLE: "Error decoding signature.",
     Flaw.EXPIRED: "Signature has expired.",
     Flaw.NO_USER: "Invalid payload.",
+}
+_GIVEN = {
+    Flaw.EXPIRED: "Signature has expired.",
+    Flaw.NO_USER: "Invalid payload.",
+    Flaw.NO_ORIGIN: "orig_iat field is required.",
+    Flaw.REFRESH_EXPIRED: "Refresh has expired.",
+    Flaw.REVOKED: "Token is blacklisted.",  # drf-jwt's: this package has no blacklist
+    Flaw.NO_ACCOUNT: "User account is disabled.",
 }
 
 
@@ -33,5 +39,8 @@ class LegacyJwt(DrfProfile):
             raise AuthenticationFailed(flaw, issuer=self._issuer)
         return parts[1]
 
-    def _refusal(self, flaw: Flaw) -> Mapping[str, Any]:
-        return {"detail": _DETAILS.get(flaw, "Incorrect authentication credentials.")}
+    def _refusal(self, flaw: Flaw) -> Content:
+        return Content(401, {"detail": _DETAILS.get(flaw, "Incorrect authentication credentials.")})
+
+    def _given(self, flaw: Flaw, endpoint: str) -> Content:
+        return not_valid(_GIVEN.get(flaw, "Error decoding signature."))

@@ -6,8 +6,16 @@ RFC 6750 §3 words it: no error code where no token came.
 
 from http import HTTPStatus
 
-from gateway.errors import AuthenticationFailed, ClaimsUnmet, Flaw, GatewayError
-from gateway.profiles.answer import Answer, json_answer
+from gateway.errors import (
+    AuthenticationFailed,
+    BodyInvalid,
+    ClaimsUnmet,
+    FieldInvalid,
+    Flaw,
+    GatewayError,
+    GivenTokenRefused,
+)
+from gateway.profiles.answer import Answer, Content, json_answer
 
 _EXPLAINED = {
     Flaw.MISSING: "authentication credentials were not provided",
@@ -20,6 +28,10 @@ _EXPLAINED = {
     Flaw.WRONG_TYPE: "the token is not an access token",
     Flaw.NO_USER: "the token names no user",
     Flaw.REVOKED: "the token has been revoked",
+    Flaw.NO_ORIGIN: "the token has no orig_iat claim",
+    Flaw.NO_REFRESH_EXPIRY: "the token has no refresh_exp claim",
+    Flaw.REFRESH_EXPIRED: "the token can't be refreshed any more",
+    Flaw.NO_ACCOUNT: "there is no active account for the token",
 }
 _OTHERWISE = "the token is not valid"
 
@@ -71,7 +83,7 @@ class PlainJwt(Problem):
         challenge = self._challenge
         if isinstance(error, ClaimsUnmet):
             challenge += ', error="insufficient_scope"'
-        elif not isinstance(error, AuthenticationFailed):
+        elif not isinstance(error, AuthenticationFailed | GivenTokenRefused):
             return self._answer(error)
         elif error.flaw in (Flaw.HEADER_EMPTY, Flaw.HEADER_PARTS):
             challenge += ', error="invalid_request"'
@@ -79,9 +91,20 @@ class PlainJwt(Problem):
             challenge += f', error="invalid_token", error_description="{sentence(error)}"'
         return self._answer(error, ((b"www-authenticate", challenge.encode()),))
 
+    def content(
+        self, content: Content, *, accept: bytes | None = None, query: bytes = b""
+    ) -> Answer:
+        return json_answer(content.status, content.content)
+
 
 def sentence(error: GatewayError) -> str:
     """The error in words, for people."""
-    if isinstance(error, AuthenticationFailed):
+    if isinstance(error, GivenTokenRefused) and error.flaw is Flaw.WRONG_TYPE:
+        return "the token is of the wrong type"
+    if isinstance(error, AuthenticationFailed | GivenTokenRefused):
         return _EXPLAINED.get(error.flaw, _OTHERWISE)
+    if isinstance(error, FieldInvalid):
+        return f"{error.field}: {error.wording}" if error.field else error.wording
+    if isinstance(error, BodyInvalid):
+        return error.wording
     return str(error)

@@ -8,13 +8,20 @@ import pytest
 from gateway import errors
 from gateway.errors import (
     AuthenticationFailed,
+    BodyInvalid,
     ClaimsUnmet,
+    CrossSiteRefused,
+    FieldInvalid,
     Flaw,
     GatewayError,
+    GivenTokenRefused,
     KeysUnavailable,
+    MethodNotAllowed,
+    RateLimited,
     RequestRefused,
     RouteNotFound,
     ShuttingDown,
+    StoreUnavailable,
     UpstreamError,
 )
 from gateway.profiles import Answer, Profiles, profile_of
@@ -26,6 +33,19 @@ PROFILES = tuple(CLAIMS)
 ERRORS: list[GatewayError] = [
     *(AuthenticationFailed(flaw, issuer="one") for flaw in Flaw),
     ClaimsUnmet(issuer="one"),
+    *(
+        GivenTokenRefused(flaw, issuer="one", endpoint=endpoint)
+        for flaw in Flaw
+        for endpoint in ("refresh", "verify", "blacklist")
+    ),
+    MethodNotAllowed("GET", issuer="one"),
+    BodyInvalid("JSON parse error - why", issuer="one"),
+    BodyInvalid('Unsupported media type "text/plain" in request.', issuer="one", status=415),
+    FieldInvalid("refresh", "This field is required.", issuer="one"),
+    FieldInvalid("", "No data provided", issuer="one"),
+    CrossSiteRefused(issuer="one"),
+    RateLimited(issuer="one", retry_after=30),
+    StoreUnavailable(issuer="one"),
     KeysUnavailable(issuer="one", retry_after=7),
     *(RequestRefused(status, "r", "why not") for status in (400, 405, 413, 414, 429, 431)),
     RouteNotFound(),
@@ -58,15 +78,35 @@ def test_the_list_above_has_every_error() -> None:
     assert tree == {type(error) for error in ERRORS}
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda e: f"{type(e).__name__} {e.status} {e.reason}")
+def name_of(error: GatewayError) -> str:
+    where = [getattr(error, name, "") for name in ("endpoint", "field")]
+    flaw = getattr(error, "flaw", None)
+    words = (type(error).__name__, error.status, flaw.name if flaw else error.reason, *where)
+    return " ".join(str(word) for word in words if word)
+
+
+def status_of(profile: str, error: GatewayError) -> int:
+    """The status that this package answers, where it is not the error's own."""
+    if isinstance(error, GivenTokenRefused):
+        is_verified = error.endpoint == "verify" and error.flaw is Flaw.REVOKED
+        if profile in ("drf-jwt", "djangorestframework-jwt"):
+            return 400
+        return 400 if profile == "simplejwt" and is_verified else 401
+    if profile == "drf-jwt" and error.reason == "token_revoked":
+        return 403
+    return error.status
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=name_of)
 @pytest.mark.parametrize("profile", [*PROFILES, "problem"])
 def test_every_error_renders_in_every_profile(profile: str, error: GatewayError) -> None:
     answer = Problem().render(error) if profile == "problem" else render(profile, error)
     found = fields(answer)
-    is_hidden = profile == "drf-jwt" and error.reason == "token_revoked"
-    assert answer.status == (403 if is_hidden else error.status)
+    said = json.loads(answer.body)
+    assert answer.status == status_of(profile, error)
     assert found["content-length"] == str(len(answer.body))
-    assert isinstance(json.loads(answer.body)["detail"], str)
+    assert all(said.values())
+    assert isinstance(said["detail"], str) if "detail" in said else answer.status == 400
     assert ("www-authenticate" in found) == (
         profile != "problem"
         and (answer.status == 401 or (profile == "jwt" and isinstance(error, ClaimsUnmet)))
@@ -131,6 +171,52 @@ def test_a_plain_challenge_says_what_rfc_6750_says(flaw: Flaw, extra: str) -> No
 def test_a_token_without_the_claims_is_out_of_scope() -> None:
     found = fields(render("jwt", ClaimsUnmet(issuer="one")))
     assert found["www-authenticate"] == 'Bearer realm="api", error="insufficient_scope"'
+
+
+SLIDING = {"token_class": "SlidingToken", "token_type": "sliding", "message": "Token is expired"}
+ACCESS = {"token_class": "AccessToken", "token_type": "access", "message": "Token is expired"}
+CLASSES = {
+    "access": (["AccessToken"], [ACCESS]),
+    "sliding": (["SlidingToken"], [SLIDING]),
+    "both": (["SlidingToken", "AccessToken"], [SLIDING, ACCESS]),
+}
+
+
+@pytest.mark.parametrize(("classes", "messages"), CLASSES.values(), ids=CLASSES)
+def test_each_class_of_tokens_has_its_say_on_a_bad_one(classes: list[str], messages: Any) -> None:
+    error = AuthenticationFailed(Flaw.EXPIRED, issuer="one")
+    answer = render("simplejwt", error, auth_token_classes=classes)
+    assert json.loads(answer.body)["messages"] == messages
+
+
+@pytest.mark.parametrize("profile", PROFILES[:3])
+@pytest.mark.parametrize(("wait", "unit"), [(1, "second"), (2, "seconds")], ids=["one", "many"])
+def test_who_asks_too_often_is_told_how_long_to_wait(profile: str, wait: int, unit: str) -> None:
+    answer = render(profile, RateLimited(issuer="one", retry_after=wait))
+    assert json.loads(answer.body) == {
+        "detail": f"Request was throttled. Expected available in {wait} {unit}."
+    }
+    assert fields(answer)["retry-after"] == str(wait)
+
+
+def test_a_plain_refusal_of_a_given_token_says_why() -> None:
+    error = GivenTokenRefused(Flaw.WRONG_TYPE, issuer="one", endpoint="refresh")
+    answer = render("jwt", error)
+    assert json.loads(answer.body)["code"] == "token_wrong_type"
+    assert fields(answer)["www-authenticate"] == (
+        'Bearer realm="api", error="invalid_token", '
+        'error_description="the token is of the wrong type"'
+    )
+
+
+def test_a_plain_problem_names_the_field_and_what_is_wrong_with_it() -> None:
+    error = FieldInvalid("refresh", "This field is required.", issuer="one")
+    assert json.loads(render("jwt", error).body)["detail"] == "refresh: This field is required."
+
+
+def test_more_header_fields_come_before_the_length() -> None:
+    answer = render("jwt", RouteNotFound()).with_headers((b"allow", b"POST, OPTIONS"))
+    assert [name for name, _ in answer.headers] == [b"content-type", b"allow", b"content-length"]
 
 
 def test_a_revoked_token_is_worded_as_each_package_words_a_blacklisted_one() -> None:
