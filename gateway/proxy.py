@@ -1,22 +1,25 @@
 """THE PIPELINE: a request is decided by one pure, synchronous function, then bytes are moved.
 
-    admit → locate client → match route → limit → authenticate → authorize
-          → compose upstream head → forward
+    admit → locate client → find own endpoint → match route → limit → authenticate → revoked?
+          → authorize → compose upstream head → forward
 
-A decision needs no await: routes, keys and verified tokens are local. Whoever wants to know what
-the gateway does with a request reads `Proxy.decide`; the lanes in `edge/` carry it out.
+A decision needs no await: routes, keys, verified tokens and revocations are local. Whoever wants
+to know what the gateway does with a request reads `Proxy.decide`; the lanes in `edge/` carry it
+out.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.admission import Admission, Admitted
 from gateway.authentication import Authenticator, require_claims
 from gateway.errors import RequestRefused
 from gateway.identity import Identity
+from gateway.profiles import Answer
 from gateway.request import Body, RequestHead
-from gateway.routing import Route, RouteTable
+from gateway.routing import OwnPaths, Route, RouteTable
+from gateway.tokens.revocation import RevocationView
 from gateway.upstream.forwarded import Client, ForwardedPolicy
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityMode
@@ -29,7 +32,6 @@ _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110
 class Site:
     """A route with all that it needs to decide and to forward, built once at start."""
 
-    route: Route
     authenticator: Authenticator | None  # None for `auth: none`
     is_required: bool
     require: Mapping[str, Any]
@@ -40,6 +42,25 @@ class Site:
     preserve_host: bool
     max_body_size: int
     retries: int
+    rate: "Rate | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often one user or address may use a route; `rate` a second, `burst` at once."""
+
+    route: str
+    rate: float
+    burst: int
+    per_user: bool
+    issuer: str  # whose wording a refusal has
+
+    def who(self, forward: "Forward") -> str:
+        """Who is counted: the bearer, or where there is none the client's address."""
+        bearer = forward.identity
+        if self.per_user and bearer is not None:
+            return f"{bearer.issuer} {bearer.user_id}"
+        return forward.client
 
 
 @dataclass(slots=True)  # not frozen: one a request, and frozen ones cost a microsecond
@@ -52,31 +73,84 @@ class Forward:
     is_head: bool
     is_idempotent: bool
     identity: Identity | None
+    client: str
+    ends_sessions: bool  # a success ends the bearer's sessions
+
+
+class Endpoint(Protocol):
+    """A path that the gateway answers itself."""
+
+    @property
+    def label(self) -> str:
+        """As the route's name in logs."""
+        ...
+
+    @property
+    def max_body_size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def site(self) -> Site | None:
+        """Where requests go that it leaves to the upstream."""
+        ...
+
+    def is_left(self, request: RequestHead) -> bool:
+        """Whether this request is the upstream's to answer."""
+        ...
+
+    async def answer(self, call: "Call", body: bytes) -> Answer:
+        """Raises GatewayError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A decision that the gateway answers itself, once the body is here."""
+
+    endpoint: Endpoint
+    request: RequestHead
+    admitted: Admitted
+    client: Client
+    request_id: bytes
 
 
 class Proxy:
-    """Decides requests; holds what was compiled from the configuration, and no state."""
+    """Decides requests; holds what was compiled from the configuration, and no state.
+
+    `revoking` are the (issuer, method, path) whose success ends the bearer's sessions.
+    """
 
     def __init__(
         self,
         *,
         table: RouteTable,
+        own: OwnPaths[Endpoint],
         sites: Mapping[Route, Site],
         admission: Admission,
         forwarded: ForwardedPolicy,
+        revocations: RevocationView,
+        revoking: frozenset[tuple[str, str, bytes]] = frozenset(),
     ) -> None:
         self._table = table
+        self._own = own
+        self._revocations = revocations
+        self._revoking = revoking
         self._sites = sites
         self._admission = admission
         self._forwarded = forwarded
 
-    def decide(self, request: RequestHead, request_id: bytes) -> Forward:
-        """What to do with this request: forward it so, or raise the GatewayError to answer."""
+    def decide(self, request: RequestHead, request_id: bytes) -> Forward | Call:
+        """What to do with this request, or raise the GatewayError to answer."""
         admitted = self._admission.admit(request)
         client = self._locate(request, admitted)
-        site = self._match(request, admitted)
+        endpoint = self._find_own(request, admitted)
+        if endpoint is not None and not endpoint.is_left(request):
+            return Call(endpoint, request, admitted, client, request_id)
+        site = self._match(request, admitted, endpoint)
         self._limit(site, admitted)
         identity = self._authenticate(site, request)
+        self._refuse_revoked(identity)
         self._authorize(site, identity)
         head = self._compose(site, request, admitted, client, identity, request_id)
         return Forward(
@@ -86,6 +160,8 @@ class Proxy:
             is_head=request.method == "HEAD",
             is_idempotent=request.method in _IDEMPOTENT,
             identity=identity,
+            client=client.address,
+            ends_sessions=self._ends_sessions(request, identity),
         )
 
     def trusts(self, peer: str | None) -> bool:
@@ -97,7 +173,15 @@ class Proxy:
         request.client = client.address
         return client
 
-    def _match(self, request: RequestHead, admitted: Admitted) -> Site:
+    def _find_own(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
+        endpoint = self._own.find(admitted.host_name, request.path)
+        if endpoint is not None:
+            request.route = endpoint.label
+        return endpoint
+
+    def _match(self, request: RequestHead, admitted: Admitted, endpoint: Endpoint | None) -> Site:
+        if endpoint is not None and endpoint.site is not None:
+            return endpoint.site
         route = self._table.match(request.method, admitted.host_name, request.path)
         request.route = route.name
         return self._sites[route]
@@ -114,6 +198,10 @@ class Proxy:
         if identity is None and site.is_required:
             raise site.authenticator.missing()
         return identity
+
+    def _refuse_revoked(self, identity: Identity | None) -> None:
+        if identity is not None:
+            self._revocations.check(identity)
 
     def _authorize(self, site: Site, identity: Identity | None) -> None:
         if identity is not None and site.require:
@@ -139,6 +227,11 @@ class Proxy:
             % (client.lines, request_id, site.identity_mode.lines(identity)),
             is_peer_trusted=client.is_peer_trusted,
         )
+
+    def _ends_sessions(self, request: RequestHead, identity: Identity | None) -> bool:
+        if not self._revoking or identity is None:
+            return False
+        return (identity.issuer, request.method, request.path) in self._revoking
 
 
 def too_large() -> RequestRefused:

@@ -1,4 +1,4 @@
-"""Which route answers a request: the first that matches wins.
+"""Which route answers a request: the first that matches wins, behind the gateway's own paths.
 
 Paths are prefixes on segment borders (`/api` matches `/api` and `/api/x`, not `/apix`; `/api/`
 does not match `/api`, which Django redirects), or exact with `=/path`. Pure: no I/O, no clock.
@@ -6,10 +6,13 @@ does not match `/api`, which Django redirects), or exact with `=/path`. Pure: no
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from gateway.config import RouteConfig
 from gateway.errors import RequestRefused, RouteNotFound
 from gateway.request import simplified
+
+Own = TypeVar("Own")
 
 _KNOWN_REQUESTS = 4096  # bound of a table's memory
 
@@ -114,6 +117,38 @@ class RouteTable:
             self._known.clear()
         self._known[key] = route
         return route
+
+
+class OwnPaths(Generic[Own]):
+    """The exact paths that the gateway answers itself, each under some or all host names."""
+
+    __slots__ = ("_by_path",)
+
+    def __init__(self, paths: Iterable[tuple[str, tuple[str, ...] | None, Own]] = ()) -> None:
+        self._by_path: dict[bytes, list[tuple[tuple[str, ...] | None, Own]]] = {}
+        for path, hosts, own in paths:
+            self._by_path.setdefault(path.encode(), []).append((hosts, own))
+
+    def find(self, host: str, path: bytes) -> Own | None:
+        """Whose path this is.
+
+        Raises RequestRefused (400) where only a server that merges slashes would see such a path:
+        nobody gets at an upstream's own token views by writing the path in another way.
+        """
+        found = self._at(host, path)
+        plain = simplified(path)
+        if found is None and plain is not None and self._at(host, plain) is not None:
+            raise RequestRefused(400, "path_invalid", "the path can be read in two ways")
+        return found
+
+    def _at(self, host: str, path: bytes) -> Own | None:
+        for hosts, own in self._by_path.get(path, ()):
+            if hosts is None or any(
+                host == each or (each.startswith("*.") and host.endswith(each[1:]))
+                for each in hosts
+            ):
+                return own
+        return None
 
 
 def explain(table: RouteTable, method: str, host: str, path: bytes) -> list[tuple[Route, str]]:

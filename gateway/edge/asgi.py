@@ -13,10 +13,18 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from gateway.edge.transfer import Message, ResponseTruncated, Transfer
+from gateway.edge.transfer import (
+    ClientGone,
+    Message,
+    ResponseTruncated,
+    SessionsEnder,
+    Transfer,
+    read_whole,
+)
 from gateway.errors import GatewayError, RequestRefused, ShuttingDown
-from gateway.profiles import Profiles
-from gateway.proxy import Forward, Proxy
+from gateway.limits import Limiter
+from gateway.profiles import Answer, Profiles
+from gateway.proxy import Call, Forward, Proxy
 from gateway.request import RequestHead, parse_target
 from gateway.telemetry.access_log import AccessLog, Record
 from gateway.telemetry.request_id import RequestIds
@@ -30,7 +38,8 @@ Send = Callable[[Message], Awaitable[None]]
 class AsgiLane:
     """An ASGI application (HTTP only) that answers every request by the pipeline.
 
-    `body_timeout` is the idle time between body reads, in seconds.
+    `body_timeout` is the idle time between body reads, in seconds; `end_sessions(identity)` is
+    awaited before the client hears of a success that ends its sessions.
     """
 
     def __init__(
@@ -41,6 +50,8 @@ class AsgiLane:
         request_ids: RequestIds,
         access_log: AccessLog | None,
         body_timeout: float,
+        limiter: Limiter,
+        end_sessions: SessionsEnder,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._proxy = proxy
@@ -48,6 +59,8 @@ class AsgiLane:
         self._request_ids = request_ids
         self._access_log = access_log
         self._body_timeout = body_timeout
+        self._limiter = limiter
+        self._end_sessions = end_sessions
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,15 +73,24 @@ class AsgiLane:
             request_id = self._request_ids.new()
         try:
             request.path, request.query = parse_target(request.target)
-            forward = await self._decide(request, request_id)
-            if forward.identity is not None:
-                user = forward.identity.user_id
+            decision = await self._decide(request, request_id)
+            if isinstance(decision, Call):
+                status = await self._answer_own(decision, receive, send)
+                return
+            if decision.identity is not None:
+                user = decision.identity.user_id
+            if (rate := decision.site.rate) is not None:
+                who = rate.who(decision)
+                await self._limiter.admit(
+                    rate.route, rate.rate, rate.burst, who, issuer=rate.issuer
+                )
             transfer = Transfer(
-                forward,
+                decision,
                 receive,
                 send,
                 body_timeout=self._body_timeout,
                 is_exact="gateway.target" in scope,
+                end_sessions=self._end_sessions,
             )
             try:
                 await transfer.run()
@@ -99,7 +121,7 @@ class AsgiLane:
                     )
                 )
 
-    async def _decide(self, request: RequestHead, request_id: bytes) -> Forward:
+    async def _decide(self, request: RequestHead, request_id: bytes) -> Forward | Call:
         try:
             return self._proxy.decide(request, request_id)
         except KeysNeeded as needed:  # the one cold path: an unknown key id
@@ -109,15 +131,41 @@ class AsgiLane:
         except KeysNeeded as needed:
             raise needed.unavailable() from needed
 
+    async def _answer_own(self, call: Call, receive: Receive, send: Send) -> int:
+        """Answers what is the gateway's own; returns the status, raises GatewayError."""
+        endpoint, body = call.endpoint, b""
+        try:
+            if not call.admitted.body.is_empty:
+                body = await read_whole(
+                    receive, limit=endpoint.max_body_size, timeout=self._body_timeout
+                )
+            answer = await endpoint.answer(call, body)
+        except ClientGone:
+            return 499
+        await self._send(answer, call.request, call.request_id, send)
+        return answer.status
+
     async def _answer(
         self, error: GatewayError, request: RequestHead, request_id: bytes, send: Send
     ) -> None:
-        answer = self._profiles.render(error, request)
+        is_doubtful = isinstance(error, RequestRefused) and error.status != 413
+        # Nothing that follows such a request is to be trusted.
+        answer = self._profiles.render(error, request).with_headers(*error.fields)
+        await self._send(answer, request, request_id, send, (_CLOSE,) if is_doubtful else ())
+
+    async def _send(
+        self,
+        answer: Answer,
+        request: RequestHead,
+        request_id: bytes,
+        send: Send,
+        more: tuple[tuple[bytes, bytes], ...] = (),
+    ) -> None:
         body = b"" if request.method == "HEAD" else answer.body
-        headers = [*answer.headers, (b"date", _date()), (b"x-request-id", request_id)]
-        if isinstance(error, RequestRefused) and error.status != 413:
-            headers.append(_CLOSE)  # nothing that follows such a request is to be trusted
-        with suppress(OSError):  # the client left before its refusal
+        headers = [*answer.headers, *more]
+        if answer.is_own:
+            headers += [(b"date", _date()), (b"x-request-id", request_id)]
+        with suppress(OSError):  # the client left before its answer
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
 

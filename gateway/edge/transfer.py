@@ -14,12 +14,14 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from gateway.errors import GatewayError, RequestRefused
+from gateway.identity import Identity
 from gateway.proxy import Forward, too_large
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import Exchange
 from gateway.upstream.headers import response_headers
 
 Message = MutableMapping[str, Any]
+SessionsEnder = Callable[[Identity], Awaitable[None]]
 REPLAYABLE = 64 * 1024  # bytes of body held for a retry
 
 
@@ -50,7 +52,9 @@ class Transfer:
         *,
         body_timeout: float,
         is_exact: bool,
+        end_sessions: SessionsEnder,
     ) -> None:
+        self._end_sessions = end_sessions
         self._forward = forward
         self._receive = receive
         self._send = send
@@ -135,6 +139,10 @@ class Transfer:
         if exchange.status == 204 or (exchange.status == 304 and not self._is_exact):
             headers = [field for field in headers if field[0].lower() != b"content-length"]
         self.status = exchange.status
+        if self._forward.ends_sessions and 200 <= exchange.status < 300:
+            identity = self._forward.identity
+            assert identity is not None  # decided so
+            await self._end_sessions(identity)
         start = {
             "type": "http.response.start",
             "status": exchange.status,
@@ -183,18 +191,11 @@ class Transfer:
 
     async def _read_body(self) -> tuple[bytes, bool]:
         """The next piece of the client's body, and whether it is the last."""
-        try:
-            async with asyncio.timeout(self._body_timeout):
-                message = await self._receive()
-        except TimeoutError as error:
-            raise RequestRefused(408, "body_timeout", "the request body came too slowly") from error
-        if message["type"] != "http.request":
-            raise ClientGone
-        data: bytes = message.get("body", b"")
+        data, is_last = await _read_piece(self._receive, self._body_timeout)
         self._received += len(data)
         if self._received > self._forward.site.max_body_size:
             raise too_large()
-        return data, not message.get("more_body", False)
+        return data, is_last
 
     def _framed(self, data: bytes, *, is_last: bool) -> bytes:
         if self._forward.body.length is not None:
@@ -212,3 +213,30 @@ class Transfer:
             pass
         if self._exchange is not None:
             self._exchange.client_left()
+
+
+async def read_whole(
+    receive: Callable[[], Awaitable[Message]], *, limit: int, timeout: float
+) -> bytes:
+    """The client's whole body; raises RequestRefused over `limit` bytes, or ClientGone."""
+    body = bytearray()
+    is_last = False
+    while not is_last:
+        data, is_last = await _read_piece(receive, timeout)
+        body += data
+        if len(body) > limit:
+            raise too_large()
+    return bytes(body)
+
+
+async def _read_piece(
+    receive: Callable[[], Awaitable[Message]], timeout: float
+) -> tuple[bytes, bool]:
+    try:
+        async with asyncio.timeout(timeout):
+            message = await receive()
+    except TimeoutError as error:
+        raise RequestRefused(408, "body_timeout", "the request body came too slowly") from error
+    if message["type"] != "http.request":
+        raise ClientGone
+    return message.get("body", b""), not message.get("more_body", False)

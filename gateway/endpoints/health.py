@@ -1,4 +1,4 @@
-"""Liveness and readiness, on the admin listener alone."""
+"""Liveness, readiness and metrics, on the admin listener alone."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+_EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
-def admin_app(*, unready_because: Callable[[], str | None]) -> Starlette:
-    """The admin listener's application: `/livez` (the process), `/readyz` (it can serve)."""
+
+def admin_app(
+    *, unready_because: Callable[[], str | None], metrics: Callable[[], bytes]
+) -> Starlette:
+    """The admin listener's application.
+
+    `/livez` (the process), `/readyz` (it can serve), `/metrics` (Prometheus).
+    """
 
     async def livez(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -20,4 +27,13 @@ def admin_app(*, unready_because: Callable[[], str | None]) -> Starlette:
             return JSONResponse({"status": "unready", "why": why}, status_code=503)
         return JSONResponse({"status": "ready"})
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])
+    async def exposition(request: Request) -> Response:
+        return Response(metrics(), media_type=_EXPOSITION)
+
+    return Starlette(
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics", exposition),
+        ]
+    )

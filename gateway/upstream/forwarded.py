@@ -16,9 +16,10 @@ _MEMORY = 4096  # bound of the remembered answers
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Where a request came from, and the header lines that tell the upstream."""
+    """Where a request came from, which host it asked, and the lines that tell the upstream."""
 
     address: str
+    host: bytes
     is_peer_trusted: bool
     lines: bytes
 
@@ -62,6 +63,7 @@ class ForwardedPolicy:
         if client is None:
             client = Client(
                 address=peer or "",
+                host=host,
                 is_peer_trusted=False,
                 lines=_lines([], peer, host=host, proto=request.scheme, elements=[]),
             )
@@ -75,13 +77,15 @@ class ForwardedPolicy:
         elements = _split(request.header(b"forwarded"))
         proto = (_split(request.header(b"x-forwarded-proto")) or [b""])[-1].lower()
         said_host = (_split(request.header(b"x-forwarded-host")) or [b""])[-1]
+        asked_host = said_host if is_valid_host(said_host) else host
         return Client(
             address=self._rightmost_untrusted(chain or _forwarded_for(elements), request.peer),
+            host=asked_host,
             is_peer_trusted=True,
             lines=_lines(
                 chain,
                 request.peer,
-                host=said_host if is_valid_host(said_host) else host,
+                host=asked_host,
                 proto=proto.decode() if proto in (b"http", b"https") else request.scheme,
                 elements=elements,
             ),

@@ -1,0 +1,192 @@
+"""Everything that one worker holds, built from the configuration."""
+
+import asyncio
+import logging
+import os
+import time
+from typing import Any
+
+import httpx
+
+from gateway.admission import Admission, HeadLimits
+from gateway.app.sites import Sites
+from gateway.app.token_paths import open_sessions, open_store, open_view, token_paths
+from gateway.config import Config
+from gateway.edge.asgi import AsgiLane
+from gateway.errors import GatewayError
+from gateway.identity import Identity
+from gateway.limits import Limiter
+from gateway.profiles import Profiles
+from gateway.proxy import Proxy
+from gateway.routing import RouteTable
+from gateway.stores import MemoryStore
+from gateway.telemetry.access_log import AccessLog, to_stdout
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.request_id import RequestIds
+from gateway.tokens.issuer import Issuer
+from gateway.upstream.forwarded import ForwardedPolicy
+from gateway.upstream.pool import Upstream
+
+KEYS_AT_START = 2.0  # seconds that a start waits for the issuers' published keys
+STORE_AT_START = 2.0  # … and for the revocations in the store
+
+_LOG = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Everything that one worker holds. An ASGI application; `start` and `stop` are its lifespan.
+
+    Raises KeyMaterialError where an issuer's keys are unfit.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.is_ready = False
+        self.metrics = Metrics()
+        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        self._issuers = {
+            name: Issuer.build(
+                name, settings, client=self._client, monotonic=time.monotonic, wall=time.time
+            )
+            for name, settings in config.issuers.items()
+        }
+        self.profiles = Profiles(config.issuers)
+        self.upstreams = {
+            name: Upstream.build(name, settings) for name, settings in config.upstreams.items()
+        }
+        self.store = open_store(config)
+        self.view = open_view(config, store=self.store, metrics=self.metrics)
+        self.sessions = open_sessions(
+            config, self._issuers, store=self.store, view=self.view, metrics=self.metrics
+        )
+        self.metrics.store_up.set_function(lambda: self.store.is_up)
+        self._access_log = _access_log(config)
+        self._background: list[asyncio.Task[None]] = []
+        self.lane = self._lane(config)
+
+    def _lane(self, config: Config) -> AsgiLane:
+        table = RouteTable.compile(config.routes)
+        server = config.server
+        sites = Sites(
+            config, issuers=self._issuers, upstreams=self.upstreams, profiles=self.profiles
+        )
+        local = self.store if self.store.is_local else MemoryStore(wall=time.time)
+        return AsgiLane(
+            proxy=Proxy(
+                table=table,
+                own=token_paths(
+                    config,
+                    sessions=self.sessions,
+                    sites=sites,
+                    profiles=self.profiles,
+                    view=self.view,
+                    store=self.store,
+                    local=local,
+                ),
+                sites={route: sites.of_route(route) for route in table.routes},
+                admission=Admission(
+                    HeadLimits(
+                        url=server.max_url_size,
+                        head=server.max_header_size,
+                        fields=server.max_header_count,
+                    )
+                ),
+                forwarded=ForwardedPolicy(map(str, server.trusted_proxies)),
+                revocations=self.view,
+                revoking=_revoking(config),
+            ),
+            profiles=self.profiles,
+            request_ids=RequestIds(os.urandom(6).hex().encode()),
+            access_log=self._access_log,
+            body_timeout=server.body_timeout,
+            limiter=Limiter(store=self.store, local=local),
+            end_sessions=self._end_sessions,
+        )
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await self.lane(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def start(self) -> None:
+        """Opens what serving needs; ready when it returns, but for what an outage withholds."""
+        for upstream in self.upstreams.values():
+            upstream.start()
+        await self.store.start(self.view)
+        self._background.append(asyncio.create_task(self.view.run(), name="revocations"))
+        sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
+        if sources:
+            # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
+            fetches = [asyncio.create_task(source.refresh()) for source in sources]
+            await asyncio.wait(fetches, timeout=KEYS_AT_START)
+            self._background += fetches
+            self._background += [asyncio.create_task(source.run()) for source in sources]
+        if not await self.view.wait_until_whole(STORE_AT_START):
+            _LOG.warning("the revocations are not loaded yet: is the store up?")
+        self.is_ready = True
+
+    def drain(self) -> None:
+        """Announces that this worker is about to stop: readiness fails first."""
+        self.is_ready = False
+
+    async def stop(self) -> None:
+        """Releases all that `start` took."""
+        self.drain()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        for upstream in self.upstreams.values():
+            await upstream.stop()
+        await self.store.stop()
+        await self._client.aclose()
+        if self._access_log is not None:
+            self._access_log.flush()
+
+    def unready_because(self) -> str | None:
+        """Why no traffic should be sent here, None when all is well."""
+        return self.view.unready_because() if self.is_ready else "starting or stopping"
+
+    @property
+    def max_head(self) -> int:
+        """The most bytes of a head that is not complete; smaller ones get a finer answer."""
+        server = self.config.server
+        return 2 * (server.max_url_size + server.max_header_size)
+
+    def refusal_bytes(self, error: GatewayError) -> bytes:
+        """A whole HTTP/1.1 answer for a request that could not even be parsed."""
+        return self.lane.refusal_bytes(error)
+
+    async def _end_sessions(self, identity: Identity) -> None:
+        sessions = self.sessions[identity.issuer]
+        await sessions.end_all_eventually(identity.user_id, why="revoke_on")
+
+    async def _lifespan(self, receive: Any, send: Any) -> None:
+        await receive()
+        await self.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
+    return frozenset(
+        (name, method, one.path.encode())
+        for name, issuer in config.issuers.items()
+        for one in issuer.revoke_on
+        for method in one.methods
+    )
+
+
+def _access_log(config: Config) -> AccessLog | None:
+    if not config.logging.access_log:
+        return None
+    return AccessLog(to_stdout, form=config.logging.format, wall=time.time)
+
+
+def create_app(config: Config) -> Gateway:
+    """The plain ASGI application, for any ASGI server with lifespan support."""
+    return Gateway(config)

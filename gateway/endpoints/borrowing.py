@@ -1,0 +1,92 @@
+"""Refresh for an issuer whose tokens the upstream alone can sign."""
+
+import base64
+import json
+from functools import partial
+from typing import Any
+
+from gateway.endpoints.answers import document_of, holders, passed
+from gateway.endpoints.tokens import Desk, TokenEndpoint
+from gateway.profiles import Answer
+from gateway.proxy import Call
+from gateway.request import RequestHead
+from gateway.tokens.borrowed import Borrowed, BorrowedSessions
+from gateway.upstream.call import Reply
+
+_JSON = (b"content-type", b"application/json")
+
+
+class RefreshAtUpstream(TokenEndpoint):
+    """Has the upstream refresh, once for all who present the same token."""
+
+    key = "refresh"
+
+    def __init__(self, desk: Desk, sessions: BorrowedSessions) -> None:
+        super().__init__(desk)
+        self._sessions = sessions
+
+    async def perform(self, call: Call, body: bytes) -> Answer:
+        desk = self.desk
+        name = desk.wire.refresh_field
+        token, cookie = self._given(call, self._fields(call, body), name)
+        asked, sent = (call, body) if cookie is None else _with_token(call, name, token)
+        approve = None
+        if desk.upstream is not None and desk.config.check_user is not None:
+            approve = partial(desk.upstream.approves, call)
+        answer = await self._judged(
+            self._sessions.refresh_at(token, ask=partial(self._ask, asked, sent), approve=approve),
+            cookie,
+        )
+        reply = _read(answer)
+        if cookie is None:
+            return passed(reply)
+        document = document_of(reply)
+        holder = next(holders(document, desk.wire.pair_names), None)
+        if holder is None:
+            answered = passed(reply)
+            return answered.with_headers(*cookie.clear()) if reply.status == 401 else answered
+        renewed = holder.pop("refresh", None)
+        shown = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+        answered = passed(reply, shown)
+        return answered.with_headers(*cookie.set(renewed)) if renewed else answered
+
+    async def _ask(self, call: Call, body: bytes) -> Borrowed:
+        upstream = self.desk.upstream
+        assert upstream is not None  # the path is not served without one
+        reply = await upstream.forward(call, body, without=(b"accept-encoding",))
+        tokens: dict[str, str] | None = None
+        if 200 <= reply.status < 300:
+            holder = next(holders(document_of(reply), self.desk.wire.pair_names), {})
+            names = self.desk.wire.pair_names
+            tokens = {name: holder[name] for name in names if isinstance(holder.get(name), str)}
+        return Borrowed(_written(reply), tokens or None)
+
+
+def _with_token(call: Call, name: str, token: str) -> tuple[Call, bytes]:
+    """The call as a client without cookies would make it."""
+    request = call.request
+    dropped = (b"content-type", b"cookie", b"accept")
+    headers = [field for field in request.headers if field[0] not in dropped]
+    plain = RequestHead(
+        method=request.method,
+        target=request.target,
+        path=request.path,
+        query=request.query,
+        headers=[*headers, _JSON],
+        http_version=request.http_version,
+    )
+    body = json.dumps({name: token}).encode()
+    return Call(call.endpoint, plain, call.admitted, call.client, call.request_id), body
+
+
+def _written(reply: Reply) -> bytes:
+    headers = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in reply.headers]
+    body = base64.b64encode(reply.body).decode()
+    return json.dumps([reply.status, headers, body]).encode()
+
+
+def _read(answer: bytes) -> Reply:
+    read: Any = json.loads(answer)
+    status, headers, body = read
+    fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    return Reply(status, fields, base64.b64decode(body))

@@ -1,0 +1,43 @@
+"""What is counted, under the names of docs/operations.md, in Prometheus's text format.
+
+Rule: labels are names from the configuration and words from docs/errors.md, never what a client
+sent; their number is bounded.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+# Seconds: from a loopback's fraction of a millisecond up to what `max_staleness` bears.
+_LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.refreshes = Counter(
+            "gateway_refresh_total",
+            "Refreshes by their outcome.",
+            ("issuer", "outcome"),
+            registry=self._registry,
+        )
+        self.revocations = Counter(
+            "gateway_revocations_total",
+            "Sessions, and users' sessions, that were ended here, by the cause.",
+            ("issuer", "why"),
+            registry=self._registry,
+        )
+        self.revocation_lag = Histogram(
+            "gateway_revocation_lag_seconds",
+            "From a revocation to the moment since when this process refuses its tokens.",
+            buckets=_LAGS,
+            registry=self._registry,
+        )
+        self.store_up = Gauge(
+            "gateway_store_up",
+            "Whether the store of sessions answers.",
+            registry=self._registry,
+        )
+
+    def exposition(self) -> bytes:
+        return generate_latest(self._registry)
