@@ -11,10 +11,6 @@ from examples.processes import Processes
 
 PUBLIC = "http://127.0.0.1:8080"
 
-# The apps have no logout of their own: it arrives with the token life cycle in the gateway.
-LOGOUT_STATUS = 404
-LOGOUT_NOTE = "404 from the app, for now: logout arrives with the token life cycle"
-
 _CURL = r"curl -sS -w ' [%{http_code}]\n'"
 _STATUS = re.compile(r"\[(\d{3})\]\s*$")
 _MARK = "----- end of answer -----"
@@ -66,14 +62,24 @@ _KEEP_PAIR = (
     """REFRESH=$(echo "$LOGIN" | cut -d '"' -f 4); TOKEN=$(echo "$LOGIN" | cut -d '"' -f 8)"""
 )
 _KEEP_TOKEN = """TOKEN=$(echo "$LOGIN" | cut -d '"' -f 4)"""
+# A refresh that rotates answers {"access":"…","refresh":"…"}.
+_KEEP_FRESH_PAIR = (
+    """TOKEN=$(echo "$FRESH" | cut -d '"' -f 4); REFRESH=$(echo "$FRESH" | cut -d '"' -f 8)"""
+)
+_KEEP_FRESH_TOKEN = """TOKEN=$(echo "$FRESH" | cut -d '"' -f 4)"""
 
 
-def _lines(prefix: str, call: str, refresh: str, verify: str, logout: str) -> Iterator[Line]:
-    yield Line("call", f'{_CURL} -H "Authorization: {prefix} $TOKEN" {PUBLIC}{call}', 200)
+def _lines(
+    prefix: str, call: str, refresh: str, verify: str, logout: str, *, kept: str
+) -> Iterator[Line]:
+    bearer = f'-H "Authorization: {prefix} $TOKEN" {PUBLIC}{call}'
+    yield Line("call", f"{_CURL} {bearer}", 200)
     yield Line("no token", f"{_CURL} {PUBLIC}{call}", 401, "refused by the gateway")
-    yield Line("refresh", f"{_CURL} {refresh}", 200)
+    yield Line("refresh", f'FRESH=$({_CURL} {refresh}); echo "$FRESH"', 200)
+    yield Line("keep what is fresh", kept, None)
     yield Line("verify", f"{_CURL} {verify}", 200)
-    yield Line("logout", f"{_CURL} {logout}", LOGOUT_STATUS, LOGOUT_NOTE)
+    yield Line("logout", f"{_CURL} {logout}", 200, "which the app itself does not have")
+    yield Line("call again", f"{_CURL} {bearer}", 401, "the token was good, its session is over")
 
 
 def _by_host(host: str, prefix: str, path: str) -> Line:
@@ -93,21 +99,24 @@ WALKTHROUGHS: dict[str, tuple[Line, ...]] = {
             refresh=f'-d "refresh=$REFRESH" {PUBLIC}/refreshtoken/',
             verify=f'-d "token=$TOKEN" {PUBLIC}/verifytoken/',
             logout=f'-d "refresh=$REFRESH" {PUBLIC}/logout/',
+            kept=_KEEP_FRESH_PAIR,
         ),
     ),
     "accounts": (
         *_login("/api/token/", "shoumitro", "Ab12345678", kept=_KEEP_PAIR),
+        _by_host("accounts.localhost", "Bearer", "/hello/"),
         *_lines(
             "Bearer",
             call="/api/user/",
             refresh=f'-d "refresh=$REFRESH" {PUBLIC}/api/token/refresh/',
             verify=f'-d "token=$TOKEN" {PUBLIC}/api/token/verify/',
             logout=f'-d "refresh=$REFRESH" {PUBLIC}/api/token/blacklist/',
+            kept=_KEEP_FRESH_TOKEN,
         ),
-        _by_host("accounts.localhost", "Bearer", "/hello/"),
     ),
     "employees": (
         *_login("/api-token-auth/", "Srinivas", "admin123", kept=_KEEP_TOKEN),
+        _by_host("employees.localhost", "SRI", "/api/emp/"),
         *_lines(
             "SRI",
             call="/api/emp/",
@@ -115,8 +124,8 @@ WALKTHROUGHS: dict[str, tuple[Line, ...]] = {
             verify=f'-d "token=$TOKEN" {PUBLIC}/api-token-verify/',
             logout='-H "Authorization: SRI $TOKEN" -d "token=$TOKEN" '
             f"{PUBLIC}/api-token-blacklist/",
+            kept=_KEEP_FRESH_TOKEN,
         ),
-        _by_host("employees.localhost", "SRI", "/api/emp/"),
     ),
 }
 

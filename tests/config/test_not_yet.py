@@ -9,25 +9,6 @@ from tests.config.samples import faults_of, file_with
 NOT_YET = [
     ("server", "{header_timeout: 5s}", "1: server.header_timeout"),
     ("server", "{max_connections: 5}", "1: server.max_connections"),
-    ("store", "{url: 'redis://localhost:6379/0'}", "2: store.url"),
-    ("store", "{key_prefix: x}", "2: store.key_prefix"),
-    ("store", "{timeout: 1s}", "2: store.timeout"),
-    ("store", "{max_staleness: 1s}", "2: store.max_staleness"),
-    ("store", "{on_outage: allow}", "2: store.on_outage"),
-    *(
-        ("issuer", "{@ISSUER, " + text + "}", f"4: issuers.students.{key}")
-        for key, text in {
-            "refresh_token_lifetime": "refresh_token_lifetime: 2d",
-            "rotate_refresh_tokens": "rotate_refresh_tokens: false",
-            "blacklist_after_rotation": "blacklist_after_rotation: false",
-            "refresh_grace": "refresh_grace: 0s",
-            "session_lifetime": "session_lifetime: 7d",
-            "check_user": "check_user: /me/",
-            "endpoints": "endpoints: {obtain: /login/}",
-            "cookie": "cookie: {name: refresh}",
-            "revoke_on": "revoke_on: [{path: /password/}]",
-        }.items()
-    ),
     *(
         ("upstream", "{@SERVERS, " + text + "}", f"6: upstreams.students.{key}")
         for key, text in {
@@ -39,7 +20,6 @@ NOT_YET = [
         }.items()
     ),
     ("upstream", "{servers: [http://h, unix:/x]}", "6: upstreams.students.servers"),
-    ("route", "{path: /, rate_limit: {rate: 5/s}, @TO}", "8: routes[0].rate_limit"),
     ("route", "{path: /, cors: {origins: ['*']}, @TO}", "8: routes[0].cors"),
     ("admin", "{token: abc}", "9: admin.token"),
     ("tracing", "{otlp_endpoint: 'http://otel:4318'}", "11: tracing.otlp_endpoint"),

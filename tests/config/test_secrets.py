@@ -199,7 +199,9 @@ LEAKS = {
         upstream="{servers: [http://h], identity: headers, identity_headers: {X: '{${KEY} }'}}"
     ),
     "as a store": file_with(store="{url: 'mysql://:${KEY}@h'}"),
-    "as a store that is not supported yet": file_with(store="{url: 'redis://:${KEY}@h'}"),
+    "as a store with a fault beside it": file_with(
+        store="{url: 'redis://:${KEY}@h', max_staleness: 5}"
+    ),
     "as an admin token": file_with(admin="{token: '${KEY}'}"),
     "in a list": file_with(issuer=f"[{SECRET}]"),
     "with broken YAML behind": file_with(issuer=f"{{signing_key: {SECRET}, ] }}"),

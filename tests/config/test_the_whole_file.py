@@ -139,14 +139,14 @@ def test_all_faults_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> Non
 server: {port: high, workers: 2}
 issuers:
   a: {signing_key: '${KEY}', algorithm: HS1}
-  b: {verifying_key: {file: gone}, cookie: {}}
+  b: {verifying_key: {file: gone}, revoke_on: [{path: x}]}
   a: {}
 upstreams:
   x: {servers: [http://h], identity: header, mint: {issuer: c}}
   y: {servers: [https://h], retries: 5}
 routes:
   - {path: /a, issuers: [a], upstream: x}
-  - {path: /a/b, issuers: [a, c], upstream: z, rate_limit: {rate: 1/s}}
+  - {path: /a/b, issuers: [a, c], upstream: z, cors: {origins: ['*']}}
   - {path: a, auth: yes, upstream: x}
   - {path: /c, issuers: 5, upstream: z}
   - {path: /a, methods: [get], issuers: [a], upstream: x}
@@ -162,7 +162,7 @@ routes:
         (3, "issuers.a.signing_key"),
         (3, "issuers.a.algorithm"),
         (4, "issuers.b.verifying_key"),
-        (4, "issuers.b.cookie"),
+        (4, "issuers.b.revoke_on[0].path"),
         (5, "issuers.a"),
         (7, "upstreams.x.identity"),
         (7, "upstreams.x.mint.issuer"),
@@ -170,7 +170,7 @@ routes:
         (11, "routes[1].upstream"),
         (11, "routes[1].issuers[1]"),
         (11, "routes[1].path"),
-        (11, "routes[1].rate_limit"),
+        (11, "routes[1].cors"),
         (12, "routes[2].path"),
         (12, "routes[2].auth"),
         (13, "routes[3].issuers"),

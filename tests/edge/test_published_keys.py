@@ -64,7 +64,7 @@ async def failing(connection: Upstreamed) -> None:
 async def test_without_keys_nobody_is_told_401_and_others_are_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script
 ) -> None:
-    monkeypatch.setattr("gateway.app.KEYS_AT_START", 0.1)
+    monkeypatch.setattr("gateway.app.gateway.KEYS_AT_START", 0.1)
     monkeypatch.setattr("gateway.tokens.jwks.TIMEOUT", 0.5)
     async with scripted(script) as keys, scripted(answering(OK)) as app:
         config = CONFIG.format(keys=keys.port, app=app.port)

@@ -1,11 +1,12 @@
 """The accounts app (simplejwt, RS256, unix socket, a sync worker that closes each connection)."""
 
+import json
 import time
 
 import jwt
 import pytest
 
-from tests.integration.exchange import JSON, Door, ask, authorization
+from tests.integration.exchange import JSON, Answer, Door, ask, authorization
 from tests.integration.servers import KeptConnection, RunningApp, RunningGateway
 
 LOGIN = b'{"username": "shoumitro", "password": "Ab12345678"}'
@@ -22,15 +23,32 @@ def bearer(accounts: RunningApp) -> tuple[str, str]:
     return authorization(f"Bearer {pair['access']}")
 
 
-def test_the_life_of_a_token(door: Door) -> None:
-    pair = door.same("POST", "/api/token/", headers=[JSON], body=LOGIN).json()
+def test_the_life_of_a_token_that_the_app_alone_can_sign(door: Door) -> None:
+    def post(target: str, **fields: str) -> Answer:
+        body = json.dumps(fields).encode()
+        return ask(door.gateway, "POST", target, headers=[JSON], body=body)
+
+    pair = post("/api/token/", username="shoumitro", password="Ab12345678").json()
     assert jwt.get_unverified_header(pair["access"])["alg"] == "RS256"
-    refresh = f'{{"refresh": "{pair["refresh"]}"}}'.encode()
-    fresh = door.same("POST", "/api/token/refresh/", headers=[JSON], body=refresh).json()["access"]
-    token = f'{{"token": "{fresh}"}}'.encode()
-    assert door.same("POST", "/api/token/verify/", headers=[JSON], body=token).json() == {}
-    user = door.same("GET", "/api/user/", headers=[authorization(f"Bearer {fresh}")])
-    assert user.body == b'{"id":1,"username":"shoumitro"}'
+    assert "sid" not in jwt.decode(pair["access"], options={"verify_signature": False})
+    refreshed = [post("/api/token/refresh/", refresh=pair["refresh"]) for _ in range(2)]
+    assert refreshed[0].body == refreshed[1].body  # the app was asked once
+    fresh = refreshed[0].json()["access"]
+    assert post("/api/token/verify/", token=fresh).json() == {}
+    bearers = [authorization(f"Bearer {token}") for token in (pair["access"], fresh)]
+    for bearer in bearers:
+        user = door.same("GET", "/api/user/", headers=[bearer])
+        assert user.body == b'{"id":1,"username":"shoumitro"}'
+    assert post("/api/token/blacklist/", refresh=pair["refresh"]).json() == {}
+    for bearer in bearers:
+        assert ask(door.gateway, "GET", "/api/user/", headers=[bearer]).status == 401
+    assert post("/api/token/refresh/", refresh=pair["refresh"]).status == 401
+
+
+def test_a_refresh_that_the_app_refuses_comes_back_as_it_said_it(door: Door) -> None:
+    body = b'{"refresh": "x"}'
+    direct, through = door.both("POST", "/api/token/refresh/", headers=[JSON], body=body)
+    assert through.refusal == direct.refusal
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import jwt
 import pytest
 
-from tests.integration.exchange import FORM, JSON, Door, ask, authorization
+from tests.integration.exchange import FORM, JSON, Answer, Door, ask, authorization
 from tests.integration.servers import RunningApp, RunningGateway
 
 LOGIN = b'{"username": "Srinivas", "password": "admin123"}'
@@ -28,21 +28,39 @@ def token(employees: RunningApp) -> str:
 
 
 def test_the_life_of_a_token(door: Door) -> None:
-    token = door.same("POST", "/api-token-auth/", headers=[JSON], body=LOGIN).json()["token"]
-    body = f'{{"token": "{token}"}}'.encode()
-    fresh = door.same("POST", "/api-token-refresh/", headers=[JSON], body=body).json()["token"]
-    door.same("POST", "/api-token-verify/", headers=[FORM], body=f"token={fresh}".encode())
-    for prefix in ("SRI", "sri"):  # this package does not mind the case
-        call = door.same("GET", "/api/emp/", headers=[authorization(f"{prefix} {fresh}")])
-        assert call.status == 200
+    def post(target: str, body: bytes, *headers: tuple[str, str]) -> Answer:
+        return ask(door.gateway, "POST", target, headers=[JSON, *headers], body=body)
+
+    token = post("/api-token-auth/", LOGIN).json()["token"]
+    fresh = post("/api-token-refresh/", f'{{"token": "{token}"}}'.encode()).json()["token"]
+    assert fresh != token
+    for one in (token, fresh):  # the old one is good for the grace
+        for prefix in ("SRI", "sri"):  # this package does not mind the case
+            call = door.same("GET", "/api/emp/", headers=[authorization(f"{prefix} {one}")])
+            assert call.status == 200
+    body = f'{{"token": "{fresh}"}}'.encode()
+    assert post("/api-token-verify/", body).json() == {"token": fresh}
+    assert ask(door.direct, "POST", "/api-token-verify/", headers=[JSON], body=body).status == 200
+    assert post("/api-token-blacklist/", body).status == 200
+    for one in (token, fresh):
+        bearer = authorization(f"SRI {one}")
+        assert ask(door.gateway, "GET", "/api/emp/", headers=[bearer]).status == 401
+    refused = post("/api-token-refresh/", body)
+    assert (refused.status, refused.json()) == (
+        400, {"non_field_errors": ["Token is blacklisted."]}
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "target", ["/api-token-auth/", "/api-token-refresh/", "/api-token-verify/"]
-)
+@pytest.mark.parametrize("target", ["/api-token-refresh/", "/api-token-verify/"])
 def test_a_token_path_refuses_as_the_app_does(door: Door, target: str) -> None:
-    body = b'{"username": "Srinivas", "password": "wrong", "token": "x"}'
-    assert door.same("POST", target, headers=[JSON], body=body).status == 400
+    direct, through = door.both("POST", target, headers=[JSON], body=b'{"token": "x"}')
+    assert direct.status == 400
+    assert through.refusal == direct.refusal
+
+
+def test_a_failed_login_comes_back_as_the_app_said_it(door: Door) -> None:
+    body = b'{"username": "Srinivas", "password": "wrong"}'
+    assert door.same("POST", "/api-token-auth/", headers=[JSON], body=body).status == 400
 
 
 @pytest.mark.parametrize("kind", [JSON, FORM], ids=["json", "form"])

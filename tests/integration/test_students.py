@@ -31,37 +31,88 @@ def bearer(student_token: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("kind", "body"), [JSON_LOGIN, FORM_LOGIN], ids=["json", "form"])
-def test_a_login_through_the_gateway_gives_tokens_that_it_lets_through(
+def test_a_login_through_the_gateway_gives_tokens_that_the_app_takes(
     door: Door, kind: tuple[str, str], body: bytes
 ) -> None:
-    pair = door.same("POST", "/gettoken/", headers=[kind], body=body).json()
-    assert list(pair) == ["refresh", "access"]
-    door.same("POST", "/verifytoken/", headers=[FORM], body=f"token={pair['access']}".encode())
+    direct, through = door.both("POST", "/gettoken/", headers=[kind], body=body)
+    assert (through.status, list(through.json())) == (direct.status, ["refresh", "access"])
+    assert [name for name, _ in through.headers] == [
+        name for name, _ in direct.headers if name != "Connection"
+    ]
+    pair = through.json()
+    door.same("GET", "/studentapi/", headers=[authorization(f"Bearer {pair['access']}")])
     refresh = f"refresh={pair['refresh']}".encode()
-    fresh = door.same("POST", "/refreshtoken/", headers=[FORM], body=refresh).json()["access"]
-    rows = door.same("GET", "/studentapi/", headers=[authorization(f"Bearer {fresh}")]).json()
-    assert [row["name"] for row in rows][:2] == ["ronaldo", "messi"]
+    fresh = ask(door.gateway, "POST", "/refreshtoken/", headers=[FORM], body=refresh).json()
+    assert list(fresh) == ["access", "refresh"]
+    for token in (*pair.values(), *fresh.values()):  # all are tokens of its own to the app
+        verified = ask(
+            door.direct, "POST", "/verifytoken/", headers=[FORM], body=f"token={token}".encode()
+        )
+        assert verified.json() == {}
+    rows = door.same("GET", "/studentapi/", headers=[authorization(f"Bearer {fresh['access']}")])
+    assert [row["name"] for row in rows.json()][:2] == ["ronaldo", "messi"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"username": "user1", "password": "wrong"}', b'{"username": "user1"}', b"{"],
+    ids=["password", "missing-field", "broken-json"],
+)
+def test_a_failed_login_comes_back_as_the_app_said_it(door: Door, body: bytes) -> None:
+    assert door.same("POST", "/gettoken/", headers=[JSON], body=body).status in (400, 401)
 
 
 @pytest.mark.parametrize(
     ("target", "body"),
     [
-        ("/gettoken/", b'{"username": "user1", "password": "wrong"}'),
-        ("/gettoken/", b'{"username": "user1"}'),
-        ("/gettoken/", b"{"),
         ("/refreshtoken/", b'{"refresh": "x"}'),
+        ("/refreshtoken/", b'{"refresh": ""}'),
+        ("/refreshtoken/", b"{"),
         ("/verifytoken/", b'{"token": "x"}'),
+        ("/verifytoken/", b"[]"),
     ],
-    ids=["password", "missing-field", "broken-json", "refresh", "verify"],
 )
 def test_a_token_path_refuses_as_the_app_does(door: Door, target: str, body: bytes) -> None:
-    assert door.same("POST", target, headers=[JSON], body=body).status in (400, 401)
+    direct, through = door.both("POST", target, headers=[JSON], body=body)
+    assert through.refusal == direct.refusal
+    assert through.header("Allow") == direct.header("Allow")
 
 
-def test_a_token_path_ignores_a_stale_authorization_header(door: Door) -> None:
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "OPTIONS"])
+@pytest.mark.parametrize("target", ["/gettoken/", "/refreshtoken/", "/verifytoken/"])
+def test_another_method_is_answered_as_by_the_app(door: Door, method: str, target: str) -> None:
+    direct, through = door.both(method, target)
+    assert through.refusal == direct.refusal
+    assert through.header("Allow") == direct.header("Allow")
+
+
+@pytest.mark.parametrize("target", ["/gettoken?next=/x", "/refreshtoken", "/verifytoken"])
+def test_a_missing_slash_is_redirected_as_by_the_app(door: Door, target: str) -> None:
+    direct, through = door.both("POST", target, headers=[JSON], body=b"{}")
+    assert through.refusal == direct.refusal
+    assert (through.status, through.header("Location")) == (301, direct.header("Location"))
+
+
+def test_a_login_ignores_a_stale_authorization_header(door: Door) -> None:
     kind, body = JSON_LOGIN
     stale = authorization("Bearer stale")
-    assert door.same("POST", "/gettoken/", headers=[kind, stale], body=body).status == 200
+    answer = ask(door.gateway, "POST", "/gettoken/", headers=[kind, stale], body=body)
+    assert answer.status == 200
+
+
+def test_a_logout_ends_the_session_the_access_token_included(door: Door) -> None:
+    kind, body = JSON_LOGIN
+    pair = ask(door.gateway, "POST", "/gettoken/", headers=[kind], body=body).json()
+    refresh = f"refresh={pair['refresh']}".encode()
+    bearer = authorization(f"Bearer {pair['access']}")
+    assert door.same("GET", "/studentapi/", headers=[bearer]).status == 200
+    assert ask(door.gateway, "POST", "/logout/", headers=[FORM], body=refresh).json() == {}
+    again = ask(door.gateway, "POST", "/logout/", headers=[FORM], body=refresh)
+    assert again.json() == {"detail": "Token is blacklisted", "code": "token_not_valid"}
+    assert ask(door.gateway, "GET", "/studentapi/", headers=[bearer]).status == 401
+    for target in ("/refreshtoken/", "//refreshtoken/"):
+        answer = ask(door.gateway, "POST", target, headers=[FORM], body=refresh)
+        assert answer.status in (400, 401)
 
 
 # The API
