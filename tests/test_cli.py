@@ -272,7 +272,8 @@ class TestRoutes:
     ) -> None:
         assert main(["routes", "--config", str(file)]) == 0
 
-        header, *rows = capsys.readouterr().out.splitlines()
+        routes, _, endpoints = capsys.readouterr().out.partition("\n\n")
+        header, *rows = routes.splitlines()
         assert header.split() == ["name", "hosts", "methods", "path", "auth", "issuers", "upstream"]
         assert [row.split()[0] for row in rows] == ["[0]", "[1]", "[2]", "[3]"]
         assert rows[0].split()[1:] == ["/login", "*", "*", "/login", "none", "-", "students"]
@@ -280,6 +281,27 @@ class TestRoutes:
             "GET /open/", "*", "GET", "/open/", "optional", "students", "students",
         ]  # fmt: skip
         assert len({row.rindex("students") for row in rows}) == 1  # aligned
+        assert [row.split() for row in endpoints.splitlines()[2:]] == [
+            [f"students:{key}", "*", "POST", path, "students"]
+            for key, path in (
+                ("obtain", "/gettoken/"),
+                ("refresh", "/refreshtoken/"),
+                ("verify", "/verifytoken/"),
+                ("blacklist", "/logout/"),
+            )
+        ]
+
+    def test_an_own_path_is_explained(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        url = "http://localhost/logout/"
+        assert main(["routes", "--config", str(file), "--explain", "POST", url]) == 0
+        assert "answered here: blacklist of issuer students" in capsys.readouterr().out
+
+    def test_another_spelling_of_an_own_path_is_explained(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        url = "http://localhost//logout/"
+        assert main(["routes", "--config", str(file), "--explain", "POST", url]) == 0
+        assert "refused: 400 path_invalid" in capsys.readouterr().out
 
     @pytest.mark.parametrize(("request_", "lines"), EXPLAINED.values(), ids=EXPLAINED)
     def test_a_request_is_explained(

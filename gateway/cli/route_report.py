@@ -4,19 +4,28 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from gateway.config import Loaded, RouteConfig
+from gateway.config import Config, Loaded, RouteConfig, Served, served_endpoints, upstream_of
 from gateway.errors import RequestRefused, RouteNotFound
 from gateway.request import host_name, is_valid_host, parse_target
-from gateway.routing import RouteTable, explain
+from gateway.routing import OwnPaths, RouteTable, explain
 
 _URL = re.compile(r"(?:[A-Za-z]+://([^/?#]*))?(.*)", re.DOTALL)
 
 
 def table(loaded: Loaded) -> Iterator[str]:
-    """The routes in the order in which they are tried, numbered as in key paths."""
+    """The routes in the order in which they are tried, numbered as in key paths.
+
+    The token endpoints stand below: they answer before any route.
+    """
     header = ("", "name", "hosts", "methods", "path", "auth", "issuers", "upstream")
     rows = [(f"[{n}]", *_columns(route)) for n, route in enumerate(loaded.config.routes)]
     yield from _aligned([header, *rows])
+    served = _served(loaded.config)
+    if served:
+        yield ""
+        yield "answered by the gateway itself, before any route:"
+        columns = ("endpoint", "hosts", "methods", "path", "upstream")
+        yield from _aligned([columns, *(_endpoint_columns(loaded.config, one) for one in served)])
 
 
 def explanation(loaded: Loaded, method: str, url: str) -> Iterator[str]:
@@ -34,7 +43,17 @@ def explanation(loaded: Loaded, method: str, url: str) -> Iterator[str]:
         return
     host = host_name(os.fsencode(authority or ""))
     routes = RouteTable.compile(loaded.config.routes)
+    own = OwnPaths((one.path, one.hosts, one) for one in _served(loaded.config))
     yield f"{method} {_shown(path)} " + (f"for the host {host}" if host else "without a host")
+    try:
+        endpoint = own.find(host, path)
+    except RequestRefused as refusal:
+        yield f"refused: {refusal.status} {refusal.reason}: {refusal}"
+        return
+    if endpoint is not None:
+        place = loaded.source.fault(("issuers", endpoint.issuer), "").where
+        yield f"{place}: answered here: {endpoint.key} of issuer {endpoint.issuer}"
+        return
     steps = explain(routes, method, host, path)
     yield from _aligned([(f"routes[{n}]", step.name, why) for n, (step, why) in enumerate(steps)])
     try:
@@ -53,6 +72,21 @@ def _demand(route: RouteConfig) -> str:
     if route.auth == "required":
         return f"a token of {issuers} is required"
     return f"a token of {issuers} is verified if given" if route.auth == "optional" else "no token"
+
+
+def _served(config: Config) -> tuple[Served, ...]:
+    return served_endpoints(config.issuers, tuple(config.upstreams))
+
+
+def _endpoint_columns(config: Config, one: Served) -> tuple[str, ...]:
+    upstream = upstream_of(one.issuer, config.issuers[one.issuer], tuple(config.upstreams))
+    return (
+        f"{one.issuer}:{one.key}",
+        ",".join(one.hosts or ("*",)),
+        "POST",
+        one.path,
+        upstream or "-",
+    )
 
 
 def _shown(path: bytes) -> str:
