@@ -60,7 +60,7 @@ class BorrowedSessions(Sessions):
         access = await self._access_of(tokens) or taken
         try:
             await self._store.open_session(
-                SessionKey(self.issuer.name, taken.identity.user_id, self._token_id(taken)),
+                self.key_of(taken),
                 self.terms.policy,
                 presented=self._presented(taken, began=self._wall()),
                 access_life=self._life(access.identity),

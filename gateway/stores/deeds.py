@@ -1,0 +1,100 @@
+"""What is asked of a server: a script, its keys and its words.
+
+The keys of a session, its user and the log share a hash tag: one bucket, or 16 in a cluster.
+
+    {prefix}:{b}:s:<issuer>:<session>   a session     {prefix}:{b}:t:<issuer>:<token>  its session
+    {prefix}:{b}:u:<issuer>:<user>      not-before    {prefix}:{b}:a:<issuer>:<token>  kept answer
+    {prefix}:{b}:rev                    the log       {prefix}:{b}:life        longest access life
+    {prefix}:l:<name>  {prefix}:f:<name>              buckets of tokens, counts of failures
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from gateway.stores.scripts import END_SESSION, END_USER, Script, Word
+from gateway.stores.session import Policy, Presented, SessionKey
+
+_UNTOLD = Presented(0, is_managed=True, issued_at=None, life=0)
+
+
+class Deed(NamedTuple):
+    """A script with its words."""
+
+    script: Script
+    keys: Sequence[str]
+    arguments: Sequence[Word]
+    # Whether what it did, by its answer, must not be undone by a failover.
+    must_last: Callable[[Any], bool] | None = None
+
+
+class Deeds:
+    """Words the deeds of one store. `retention` is the longest access life, in milliseconds."""
+
+    def __init__(self, prefix: str, *, buckets: int, retention: int) -> None:
+        self._prefix = prefix
+        self._buckets = buckets
+        self._retention = retention
+
+    def logs(self) -> list[str]:
+        return [f"{self._prefix}:{{{bucket}}}:rev" for bucket in range(self._buckets)]
+
+    def key(self, kind: str, issuer: str, user: str, name: str) -> str:
+        return f"{self._bucket(user)}:{kind}:{issuer}:{name}"
+
+    def bucket_key(self, name: str) -> str:
+        return f"{self._prefix}:l:{name}"
+
+    def failures_key(self, name: str) -> str:
+        return f"{self._prefix}:f:{name}"
+
+    def of(
+        self, script: Script, key: SessionKey, presented: Presented, policy: Policy, *more: Word
+    ) -> Deed:
+        """A script that begins with `session.lua`, which says what the words are."""
+        bucket, issuer = self._bucket(key.user), key.issuer
+        keys = (
+            f"{bucket}:u:{issuer}:{key.user}",
+            f"{bucket}:rev",
+            f"{bucket}:life",
+            f"{bucket}:s:{issuer}:{key.id}",
+        )
+        words = (
+            presented.generation,
+            int(presented.is_managed),
+            "" if presented.issued_at is None else presented.issued_at,
+            presented.life,
+            "" if presented.ends_at is None else presented.ends_at,
+            policy.grace,
+            policy.record_life,
+            policy.access_life,
+            int(policy.rotates),
+            int(policy.detects_reuse),
+            int(policy.is_single),
+            issuer,
+            key.user,
+            key.id,
+            self._retention,
+        )
+        return Deed(script, keys, words + more)
+
+    def end_user(self, issuer: str, user: str, policy: Policy, *, since: int | None) -> Deed:
+        """Ends all that was issued until `since`, in epoch seconds; until now, where it is None."""
+        word = "" if since is None else since
+        deed = self.of(END_USER, SessionKey(issuer, user, ""), _UNTOLD, policy, word)
+        return deed._replace(must_last=always)
+
+    def end_again(self, key: SessionKey, presented: Presented, policy: Policy) -> Deed:
+        """Ends a session that has been ended before, unjudged."""
+        return self.of(END_SESSION, key, presented, policy, 1)._replace(must_last=always)
+
+    def _bucket(self, user: str) -> str:
+        return f"{self._prefix}:{{{crc32(user.encode()) % self._buckets}}}"
+
+
+def always(_answer: object) -> bool:
+    return True
+
+
+def is_reused(answer: Sequence[object]) -> bool:
+    return answer[0] == b"reused"

@@ -1,0 +1,249 @@
+"""The store on Redis or Valkey: one server, a Sentinel set, or a cluster."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from math import floor
+
+from gateway.stores.address import read_address
+from gateway.stores.base import Kind, Revocation, RevocationSink
+from gateway.stores.breaker import Breaker
+from gateway.stores.caller import Caller
+from gateway.stores.counters import FIRST_BAR
+from gateway.stores.deeds import Deed, Deeds, always, is_reused
+from gateway.stores.node import MAX_CONNECTIONS
+from gateway.stores.outbox import Outbox
+from gateway.stores.scripts import (
+    CLAIM,
+    COMPLETE,
+    END_SESSION,
+    FAIL,
+    FAILURES,
+    INSPECT,
+    OPEN,
+    RELEASE,
+    ROTATE,
+    TAKE,
+)
+from gateway.stores.session import (
+    Claim,
+    Opened,
+    Policy,
+    Presented,
+    Rotation,
+    SessionKey,
+    Verdict,
+    resolved,
+)
+from gateway.stores.tail import Tail
+from gateway.stores.topology import Finder, finder_of
+
+_LOG = logging.getLogger("gateway.stores")
+
+
+class RedisStore:
+    """A `Store` that all workers share. Build it by `from_url`."""
+
+    is_local = False
+
+    def __init__(
+        self,
+        finder: Finder,
+        *,
+        name: str,
+        key_prefix: str,
+        timeout: float,
+        retention: int,
+        wall: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._finder = finder
+        self._name = name
+        self._deeds = Deeds(key_prefix, buckets=finder.buckets, retention=retention)
+        self._timeout = timeout
+        self._retention = retention
+        self._wall = wall
+        self._breaker = Breaker(finder, timeout=timeout)
+        self._caller = Caller(self._breaker, finder, timeout=timeout)
+        self._outbox = Outbox(self._caller, self._breaker, monotonic=monotonic)
+        self._sink: RevocationSink | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        key_prefix: str = "gw",
+        timeout: float = 0.25,
+        retention: int,
+        max_connections: int = MAX_CONNECTIONS,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> "RedisStore":
+        """The store at a URL (see `address`); `retention` is the longest access life, in ms.
+
+        Raises ValueError for a URL that can't be read.
+        """
+        address = read_address(url)
+        return cls(
+            finder_of(address, timeout=timeout, size=max_connections),
+            name=str(address),
+            key_prefix=key_prefix,
+            timeout=timeout,
+            retention=retention,
+            wall=wall,
+            monotonic=monotonic,
+        )
+
+    def __repr__(self) -> str:
+        return f"<RedisStore {self._name} up={self.is_up} waiting={len(self._outbox)}>"
+
+    @property
+    def is_up(self) -> bool:
+        return self._breaker.topology is not None
+
+    async def start(self, sink: RevocationSink) -> None:
+        self._sink = sink
+        tail = Tail(
+            self._deeds.logs(),
+            self._breaker,
+            self._finder,
+            sink=sink,
+            timeout=self._timeout,
+            wall=self._wall,
+            on_read=self._outbox.forget_old,
+            on_other_server=self._outbox.repeat,
+        )
+        for work in (self._breaker.run(), self._outbox.run(), tail.run()):
+            task = asyncio.create_task(work)
+            task.add_done_callback(_log_end)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._caller.stop()
+        self._tasks.clear()
+        if self._outbox:
+            _LOG.error("%d revocations could not be written", len(self._outbox))
+
+    async def open_session(
+        self,
+        key: SessionKey,
+        policy: Policy,
+        *,
+        presented: Presented,
+        access_life: int,
+        access: tuple[str, int] | None = None,
+    ) -> Opened:
+        words = (access_life, *(access or ("", 0)))
+        return Opened(*await self._caller.run(self._deeds.of(OPEN, key, presented, policy, *words)))
+
+    async def rotate(self, key: SessionKey, presented: Presented, policy: Policy) -> Rotation:
+        deed = self._deeds.of(ROTATE, key, presented, policy)
+        word, generation, at, ends_at = await self._caller.run(deed._replace(must_last=is_reused))
+        verdict = Verdict(word.decode())
+        if verdict is Verdict.REUSED:
+            self._outbox.remember(self._deeds.end_again(key, presented, policy))
+        return Rotation(verdict, generation, at, None if ends_at < 0 else ends_at)
+
+    async def inspect(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:
+        answer = await self._caller.run(self._deeds.of(INSPECT, key, presented, policy))
+        return Verdict(answer.decode())
+
+    async def end_session(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:
+        deed = self._deeds.of(END_SESSION, key, presented, policy, "")
+        verdict = Verdict((await self._caller.run(deed._replace(must_last=always))).decode())
+        if verdict is not Verdict.REVOKED:
+            self._outbox.remember(self._deeds.end_again(key, presented, policy))
+        return verdict
+
+    async def end_user(self, issuer: str, user: str, policy: Policy) -> None:
+        since = await self._caller.run(self._deeds.end_user(issuer, user, policy, since=None))
+        self._outbox.remember(self._deeds.end_user(issuer, user, policy, since=since))
+
+    async def end_user_eventually(self, issuer: str, user: str, policy: Policy) -> None:
+        now = self._wall()
+        until = now + max(policy.access_life, self._retention) / 1000
+        if self._sink is not None:
+            self._sink.apply(
+                [Revocation(Kind.USER, issuer, user, until, float(floor(now)))], lag=0.0
+            )
+        self._outbox.put(self._deeds.end_user(issuer, user, policy, since=floor(now)))
+
+    async def known(self, issuer: str, user: str, token_id: str) -> tuple[str, int] | None:
+        answer = await self._caller.get(self._deeds.key("t", issuer, user, token_id))
+        if answer is None:
+            return None
+        generation, _, session_id = answer.decode().partition(" ")
+        return session_id, int(generation)
+
+    async def claim(
+        self, key: SessionKey, token_id: str, presented: Presented, policy: Policy, *, lease: int
+    ) -> Claim:
+        # Two steps are as good as one: what a token belongs to never changes.
+        known = await self.known(key.issuer, key.user, token_id)
+        key, presented = resolved(key, presented, known)
+        deed = self._deeds.of(CLAIM, key, presented, policy, lease)
+        deed = deed._replace(
+            keys=(*deed.keys, self._deeds.key("a", key.issuer, key.user, token_id)),
+            must_last=is_reused,
+        )
+        word, generation, rest = await self._caller.run(deed)
+        claim = Claim(Verdict(word.decode()), key, token_id, generation)
+        if claim.verdict is Verdict.REUSED:
+            self._outbox.remember(self._deeds.end_again(key, presented, policy))
+        if claim.verdict is Verdict.REPLAYED:
+            return claim._replace(answer=rest)
+        return claim._replace(owner=rest.decode())
+
+    async def complete(
+        self,
+        claim: Claim,
+        policy: Policy,
+        *,
+        answer: bytes,
+        successor: str | None,
+        access: tuple[str, int] | None,
+        life: int,
+    ) -> None:
+        key = claim.key
+        words = (claim.owner, answer, int(successor is not None), life, *(access or ("", 0)))
+        presented = Presented(claim.generation, is_managed=True, issued_at=None, life=life)
+        deed = self._deeds.of(COMPLETE, key, presented, policy, *words)
+        kept = self._deeds.key("a", key.issuer, key.user, claim.token_id)
+        mapped = self._deeds.key("t", key.issuer, key.user, successor or claim.token_id)
+        await self._caller.run(deed._replace(keys=(*deed.keys, kept, mapped)))
+
+    async def release(self, claim: Claim) -> None:
+        key = claim.key
+        place = self._deeds.key("s", key.issuer, key.user, key.id)
+        await self._caller.run(Deed(RELEASE, (place,), (claim.owner,)))
+
+    async def take(self, bucket: str, *, rate: float, burst: int) -> float:
+        words = (math.ceil(1e6 / rate), burst)
+        wait: int = await self._caller.run(Deed(TAKE, (self._deeds.bucket_key(bucket),), words))
+        return wait / 1e6
+
+    async def failures(self, name: str) -> tuple[int, float]:
+        count, barred = await self._caller.run(
+            Deed(FAILURES, (self._deeds.failures_key(name),), ())
+        )
+        return count, barred / 1000
+
+    async def fail(self, name: str, *, limit: int, window: float, longest: float) -> float:
+        words = (limit, *(math.ceil(seconds * 1000) for seconds in (window, FIRST_BAR, longest)))
+        bar: int = await self._caller.run(Deed(FAIL, (self._deeds.failures_key(name),), words))
+        return bar / 1000
+
+    async def forgive(self, name: str) -> None:
+        await self._caller.delete(self._deeds.failures_key(name))
+
+
+def _log_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _LOG.critical("a task of the store has ended", exc_info=error)

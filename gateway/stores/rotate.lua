@@ -1,0 +1,34 @@
+-- Spends a token. Answers: verdict, generation and time of the successor, absolute end.
+local record = read()
+local verdict = judge(record)
+
+local function answer(number, at, ends)
+  return {verdict, number, at, ends or -1}
+end
+
+if verdict == 'revoked' then
+  return answer(0, 0)
+end
+if verdict == 'reused' then
+  revoke(record)
+end
+if verdict == 'reused' or verdict == 'replayed' then
+  return answer(record.generation, record.rotated_at, record.ends_at)
+end
+if not record then
+  record = adopt()
+end
+if verdict == 'current' then
+  if is_single then
+    remain(renewed(record.ends_at))
+  end
+  return answer(record.generation, now, record.ends_at)
+end
+local successor = math.max(record.generation, generation) + 1
+redis.call('HSET', KEYS[4], 'g', text(successor), 'r', text(now))
+remain(renewed(record.ends_at))
+if is_single then
+  local overlap = math.max(grace, 0)
+  append('g', id, now + longest_access_life() + overlap, now + overlap, successor)
+end
+return answer(successor, now, record.ends_at)

@@ -1,0 +1,204 @@
+"""Which server holds which key, and how that is found out: alone, by Sentinels, in a cluster.
+
+`locate` returns only servers that take writes; each look is a new one, with fresh connections.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as Disconnected
+
+from gateway.stores.address import Host, Layout, StoreAddress
+from gateway.stores.node import Node, converse, taken
+
+BUCKETS = 16  # of a cluster's keys
+_SLOTS = 16384
+
+
+class Topology:
+    """The servers of the store, as they were found."""
+
+    def __init__(self, nodes: Sequence[Node], *, slots: Sequence[Node] = ()) -> None:
+        self._nodes = {node.name: node for node in nodes}
+        self._slots = list(slots)  # none where one server holds everything
+
+    def __repr__(self) -> str:
+        return f"<Topology {' '.join(map(repr, self.nodes))}>"
+
+    @property
+    def nodes(self) -> list[Node]:
+        return list(self._nodes.values())
+
+    def node_of(self, key: str) -> Node:
+        if not self._slots:
+            return self.nodes[0]
+        return self._slots[key_slot(key.encode())]
+
+    def redirected(self, error: AskError, finder: "Finder") -> Node:
+        """The node that a cluster points to: for good (MovedError), or for one command."""
+        node = self._nodes.get(f"{error.host}:{error.port}")
+        if node is None:
+            node = self._nodes[f"{error.host}:{error.port}"] = finder.node((error.host, error.port))
+        if isinstance(error, MovedError):
+            self._slots[error.slot_id] = node
+        return node
+
+    def give_up(self) -> None:
+        for node in self.nodes:
+            node.give_up()
+
+    async def close(self) -> None:
+        for node in self.nodes:
+            await node.close()
+
+
+class Finder(Protocol):
+    """Finds the servers of one store."""
+
+    buckets: int
+
+    async def locate(self) -> Topology:
+        """Raises RedisError, OSError or TimeoutError while there is none that takes writes."""
+        ...
+
+    def node(self, host: Host) -> Node: ...
+
+
+def finder_of(address: StoreAddress, *, timeout: float, size: int) -> Finder:
+    if address.layout is Layout.SENTINEL:
+        return _Sentinels(address, timeout=timeout, size=size)
+    if address.layout is Layout.CLUSTER:
+        return _Cluster(address, timeout=timeout, size=size)
+    return _Single(address, timeout=timeout, size=size)
+
+
+async def check(node: Node, *, timeout: float) -> None:
+    """Raises where the server is away, or takes no writes now; counts its replicas."""
+    async with asyncio.timeout(timeout):
+        # INFO is answered while the server still loads its data, a read is not.
+        replication, read = await node.exchange(
+            ("INFO", "replication"), ("EXISTS", "gateway-probe")
+        )
+    if isinstance(read, ResponseError) and not isinstance(read, MovedError):
+        raise read
+    told = info(taken([replication])[0])
+    if told.get("role") != "master":
+        raise ReadOnlyError(f"{node.name} is a replica")
+    node.replicas = int(told.get("connected_slaves", "0"))
+
+
+def info(answer: bytes) -> dict[str, str]:
+    """The fields of an answer to INFO."""
+    lines = (line.partition(":") for line in answer.decode().splitlines())
+    return {name: value for name, separator, value in lines if separator}
+
+
+class _Single:
+    buckets = 1
+
+    def __init__(self, address: StoreAddress, *, timeout: float, size: int) -> None:
+        self._address = address
+        self._timeout = timeout
+        self._size = size
+
+    async def locate(self) -> Topology:
+        return await self._checked(
+            self.node(self._address.hosts[0] if self._address.hosts else None)
+        )
+
+    def node(self, host: Host | None) -> Node:
+        return Node(
+            f"{host[0]}:{host[1]}" if host else self._address.path,
+            open_connection=lambda: self._address.connection(host, timeout=self._timeout),
+            size=self._size,
+        )
+
+    async def _checked(self, *nodes: Node, slots: Sequence[Node] = ()) -> Topology:
+        topology = Topology(nodes, slots=slots)
+        try:
+            for node in nodes:
+                await check(node, timeout=self._timeout)
+        except BaseException:
+            await topology.close()
+            raise
+        return topology
+
+    async def _ask(self, host: Host, *command: str, is_sentinel: bool = False) -> Any:
+        make = self._address.sentinel_connection if is_sentinel else self._address.connection
+        connection = make(host, timeout=self._timeout)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return taken(await converse(connection, command))[0]
+        finally:
+            await connection.disconnect(nowait=True)
+
+
+class _Sentinels(_Single):
+    async def locate(self) -> Topology:
+        answers = await asyncio.gather(
+            *(self._master_by(host) for host in self._address.hosts), return_exceptions=True
+        )
+        named = Counter(answer for answer in answers if isinstance(answer, tuple))
+        if not named:
+            raise Disconnected(f"no Sentinel names a master {self._address.master}")
+        failure: Exception | None = None
+        for master, _ in named.most_common():  # one that was cut off may still name the old one
+            try:
+                return await self._checked(self.node(master))
+            except (RedisError, OSError, TimeoutError) as error:
+                failure = error
+        raise failure or Disconnected("no master")
+
+    async def _master_by(self, host: Host) -> Host | None:
+        name = self._address.master
+        answer = await self._ask(
+            host, "SENTINEL", "get-master-addr-by-name", name, is_sentinel=True
+        )
+        return (answer[0].decode(), int(answer[1])) if answer else None
+
+
+class _Cluster(_Single):
+    buckets = BUCKETS
+
+    def __init__(self, address: StoreAddress, *, timeout: float, size: int) -> None:
+        super().__init__(address, timeout=timeout, size=size)
+        self._known: tuple[Host, ...] = address.hosts
+
+    async def locate(self) -> Topology:
+        asked = dict.fromkeys([*self._known, *self._address.hosts])
+        answers = await asyncio.gather(
+            *(self._slots_by(host) for host in asked), return_exceptions=True
+        )
+        ranges = next((answer for answer in answers if isinstance(answer, list)), None)
+        if ranges is None:
+            raise Disconnected("no node of the cluster tells who serves all slots")
+        nodes = {host: self.node(host) for _, _, host in ranges}
+        slots = [
+            node for first, last, host in ranges for node in [nodes[host]] * (last - first + 1)
+        ]
+        self._known = tuple(nodes)
+        return await self._checked(*nodes.values(), slots=slots)
+
+    async def _slots_by(self, host: Host) -> list[tuple[int, int, Host]]:
+        state = info(await self._ask(host, "CLUSTER", "INFO"))
+        if state.get("cluster_state") != "ok":
+            raise ClusterDownError("the cluster is not whole")
+        ranges = sorted(
+            # A node that does not know its own name leaves it empty.
+            (first, last, ((master[0] or b"").decode() or host[0], int(master[1])))
+            for first, last, master, *_ in await self._ask(host, "CLUSTER", "SLOTS")
+        )
+        if sum(last - first + 1 for first, last, _ in ranges) != _SLOTS:
+            raise ClusterDownError("some slots are served by none")
+        return ranges
