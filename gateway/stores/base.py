@@ -116,7 +116,10 @@ class Store(Protocol):
         ...
 
     async def inspect(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:
-        """Whether the token stands (CURRENT), by `judge`; writes nothing, ends nothing."""
+        """Whether the token stands (CURRENT), by `judge`; writes nothing, ends nothing.
+
+        REPLAYED: it is spent, though a retry would get the same successor once more.
+        """
         ...
 
     async def end_session(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:

@@ -89,7 +89,10 @@ class MemoryStore:
         return Rotation(verdict, successor, now, record.ends_at)
 
     async def inspect(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:
-        return standing(self._ledger.judge(self._ledger.find(key), key, presented, policy))
+        verdict = self._ledger.judge(self._ledger.find(key), key, presented, policy)
+        if verdict is Verdict.REPLAYED and policy.detects_reuse:
+            return verdict
+        return standing(verdict)
 
     async def end_session(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:
         session = self._ledger.find(key)

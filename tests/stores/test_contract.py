@@ -166,12 +166,12 @@ async def test_of_a_single_token_the_log_tells_when_the_old_one_ends(
 
 
 @pytest.mark.parametrize(
-    ("rotations", "generation", "policy", "verdict"),
+    ("rotations", "generation", "policy", "seen", "verdict"),
     [
-        pytest.param(0, 0, POLICY, Verdict.CURRENT, id="newest"),
-        pytest.param(1, 0, POLICY, Verdict.CURRENT, id="parent within the grace"),
-        pytest.param(1, 0, STRICT, Verdict.REUSED, id="parent after it"),
-        pytest.param(2, 0, POLICY, Verdict.REUSED, id="grandparent"),
+        pytest.param(0, 0, POLICY, Verdict.CURRENT, Verdict.CURRENT, id="newest"),
+        pytest.param(1, 0, POLICY, Verdict.REPLAYED, Verdict.CURRENT, id="parent within the grace"),
+        pytest.param(1, 0, STRICT, Verdict.REUSED, Verdict.REUSED, id="parent after it"),
+        pytest.param(2, 0, POLICY, Verdict.REUSED, Verdict.REUSED, id="grandparent"),
     ],
 )
 async def test_ending_a_session(
@@ -180,11 +180,12 @@ async def test_ending_a_session(
     rotations: int,
     generation: int,
     policy: Policy,
+    seen: Verdict,
     verdict: Verdict,
 ) -> None:
     await opened(store)
     await rotated(store, rotations)
-    assert await store.inspect(KEY, token(generation), policy) is verdict
+    assert await store.inspect(KEY, token(generation), policy) is seen
     assert await store.inspect(KEY, token(rotations), policy) is Verdict.CURRENT
     assert await store.end_session(KEY, token(generation), policy) is verdict
     assert await store.end_session(KEY, token(rotations), policy) is Verdict.REVOKED
