@@ -14,6 +14,7 @@ from gateway.config import json_schema
 from gateway.config.not_yet import NOT_YET
 from tests.wire.recipes import recording
 from tests.wire.test_api_rows import ALL, KNOWN_DIFFERENCES, RUNS
+from tests.wire.test_token_rows import blocks
 
 DOCS = Path(__file__).parent
 _UNITS = {"ms|s|m|h|d)$": "duration", "GiB": "size"}  # how the patterns of quantities end
@@ -37,7 +38,11 @@ def pages() -> dict[Path, dict[str, str]]:
     """Every page with generated blocks."""
     return {
         DOCS / "configuration.md": {"keys": keys()},
-        DOCS / "wire-compatibility.md": {"runs": runs(), "differences": differences()},
+        DOCS / "wire-compatibility.md": {
+            "runs": runs(),
+            "differences": differences(),
+            **blocks(),
+        },
     }
 
 
@@ -176,8 +181,8 @@ def differences() -> str:
 
 
 def main() -> None:
-    for page, blocks in pages().items():
-        page.write_text(written(page.read_text(), blocks))
+    for page, parts in pages().items():
+        page.write_text(written(page.read_text(), parts))
 
 
 if __name__ == "__main__":

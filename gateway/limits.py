@@ -8,6 +8,7 @@ Rules
 
 import asyncio
 import hashlib
+import ipaddress
 import math
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
@@ -86,7 +87,7 @@ class LoginGuard:
         spelled = {name for name in map(_normal, names) if name}
         users = sorted(_hashed("login name", self._issuer, name) for name in spelled)
         # Everybody takes places in this one order, so that no two wait for each other.
-        keys = [*users, _hashed("login address", self._issuer, address)]
+        keys = [*users, _hashed("login address", self._issuer, network_of(address))]
         held: list[str] = []
         try:
             await self._enter(keys, held)
@@ -203,6 +204,18 @@ class _Barred(Exception):
         super().__init__("barred")
         self.key = key
         self.wait = wait
+
+
+def network_of(address: str) -> str:
+    """Who is counted as one: an IPv4 address, or the /64 that one IPv6 client has to itself."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped
+    return str(mapped) if mapped else str(ipaddress.IPv6Network((parsed, 64), strict=False))
 
 
 def _limited(issuer: str, wait: float) -> RateLimited:

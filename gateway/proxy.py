@@ -16,6 +16,7 @@ from gateway.admission import Admission, Admitted
 from gateway.authentication import Authenticator, require_claims
 from gateway.errors import RequestRefused
 from gateway.identity import Identity
+from gateway.limits import network_of
 from gateway.profiles import Answer
 from gateway.request import Body, RequestHead
 from gateway.routing import OwnPaths, Route, RouteTable
@@ -60,7 +61,7 @@ class Rate:
         bearer = forward.identity
         if self.per_user and bearer is not None:
             return f"{bearer.issuer} {bearer.user_id}"
-        return forward.client
+        return network_of(forward.client)
 
 
 @dataclass(slots=True)  # not frozen: one a request, and frozen ones cost a microsecond

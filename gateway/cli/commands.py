@@ -22,6 +22,7 @@ from gateway.config import (
     json_schema,
     load,
 )
+from gateway.stores.address import read_address
 from gateway.tokens.keys import KeyMaterialError, load_keys
 
 OK, FAILED, BAD_CONFIG, INTERRUPTED = 0, 1, 2, 130
@@ -110,6 +111,17 @@ def judge_keys(name: str, issuer: IssuerConfig) -> Iterator[KeyFinding]:
         yield _finding(name, key, warning, is_fatal=False)
 
 
+def judge_store(url: str) -> str | None:
+    """What speaks against a store's URL; never repeats it, for it may hold a password."""
+    if url.startswith("memory:"):
+        return None
+    try:
+        read_address(url)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def _finding(name: str, key: str, message: str, *, is_fatal: bool = True) -> KeyFinding:
     """The finding without what its key path says already."""
     reason = message.removeprefix(f"issuer {name!r}: ").removeprefix(f"{key} ")
@@ -121,7 +133,13 @@ def _load(
     environ: Mapping[str, str],
     options: Mapping[str, object] | None = None,
 ) -> Loaded:
-    return load(arguments.config, environ=environ, overrides=options or {}, judge_keys=judge_keys)
+    return load(
+        arguments.config,
+        environ=environ,
+        overrides=options or {},
+        judge_keys=judge_keys,
+        judge_store=judge_store,
+    )
 
 
 def _print_doubts(doubts: Sequence[Fault]) -> None:

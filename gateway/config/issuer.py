@@ -175,9 +175,6 @@ class IssuerConfig(Section):
         min_length=1,
     )
     sliding_token_lifetime: PositiveDuration = key("5m", description="Life of a sliding token.")
-    sliding_token_refresh_lifetime: PositiveDuration = key(
-        "1d", description="How long a sliding token can be refreshed."
-    )
     access_token_lifetime: PositiveDuration = key("5m", description="Life of an access token.")
     refresh_token_lifetime: PositiveDuration = key(
         "1d", description="Life of a refresh token; of the older packages, since the login."

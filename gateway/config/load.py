@@ -17,6 +17,7 @@ from gateway.config.not_yet import not_yet
 from gateway.config.parts import Parts
 from gateway.config.reading import read
 from gateway.config.schema import Shape
+from gateway.config.server import StoreConfig
 from gateway.config.source import Source
 from gateway.config.wording import sentences
 
@@ -34,6 +35,8 @@ class KeyFinding:
 
 # Judges the key material of the issuer of this name; it lives above this package.
 KeyJudge = Callable[[str, IssuerConfig], Iterable[KeyFinding]]
+# Says what is wrong with a store's URL, None where nothing is; it lives above, too.
+StoreJudge = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def load(
     environ: Mapping[str, str],
     overrides: Mapping[str, object] | None = None,
     judge_keys: KeyJudge = lambda name, issuer: (),
+    judge_store: StoreJudge = lambda url: None,
 ) -> Loaded:
     """The checked configuration; `overrides` are options by dotted key (`server.port`).
 
@@ -78,6 +82,10 @@ def load(
         for finding in judge_keys(str(key[-1]), issuer)
     ]
     fatal = [(key, finding.message) for key, finding in judged if finding.is_fatal]
+    for key, store in parts.of_kind(StoreConfig).items():
+        problem = judge_store(store.url) if parts.is_whole(key, "url") else None
+        if problem is not None:
+            fatal.append(((*key, "url"), problem))
     for key, message in (*check(parts), *fatal, *not_yet(parts.sections)):
         found.add(key, message)
     if found.faults or config is None:

@@ -10,7 +10,7 @@ from gateway.endpoints.tokens import Desk, TokenEndpoint
 from gateway.profiles import Answer
 from gateway.proxy import Call
 from gateway.request import RequestHead
-from gateway.tokens.borrowed import Borrowed, BorrowedSessions
+from gateway.tokens.borrowed import BorrowedSessions
 from gateway.upstream.call import Reply
 
 _JSON = (b"content-type", b"application/json")
@@ -34,10 +34,12 @@ class RefreshAtUpstream(TokenEndpoint):
         if desk.upstream is not None and desk.config.check_user is not None:
             approve = partial(desk.upstream.approves, call)
         answer = await self._judged(
-            self._sessions.refresh_at(token, ask=partial(self._ask, asked, sent), approve=approve),
+            self._sessions.refresh_at(
+                token, ask=partial(self._ask, asked, sent), read=self._read, approve=approve
+            ),
             cookie,
         )
-        reply = _read(answer)
+        reply = answer.reply
         if cookie is None:
             return passed(reply)
         document = document_of(reply)
@@ -50,16 +52,28 @@ class RefreshAtUpstream(TokenEndpoint):
         answered = passed(reply, shown)
         return answered.with_headers(*cookie.set(renewed)) if renewed else answered
 
-    async def _ask(self, call: Call, body: bytes) -> Borrowed:
+    async def _ask(self, call: Call, body: bytes) -> "Refreshing":
         upstream = self.desk.upstream
         assert upstream is not None  # the path is not served without one
         reply = await upstream.forward(call, body, without=(b"accept-encoding",))
-        tokens: dict[str, str] | None = None
+        return Refreshing(reply, self.desk.wire.pair_names)
+
+    def _read(self, kept: bytes) -> "Refreshing":
+        return Refreshing(_read(kept), self.desk.wire.pair_names)
+
+
+class Refreshing:
+    """The upstream's answer to a refresh, with the tokens under these names in it."""
+
+    def __init__(self, reply: Reply, names: tuple[str, ...]) -> None:
+        self.reply = reply
+        self.tokens: dict[str, str] = {}
         if 200 <= reply.status < 300:
-            holder = next(holders(document_of(reply), self.desk.wire.pair_names), {})
-            names = self.desk.wire.pair_names
-            tokens = {name: holder[name] for name in names if isinstance(holder.get(name), str)}
-        return Borrowed(_written(reply), tokens or None)
+            holder = next(holders(document_of(reply), names), {})
+            self.tokens = {n: holder[n] for n in names if isinstance(holder.get(n), str)}
+
+    def kept(self) -> bytes:
+        return _written(self.reply)
 
 
 def _with_token(call: Call, name: str, token: str) -> tuple[Call, bytes]:

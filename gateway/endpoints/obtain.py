@@ -31,6 +31,7 @@ class Obtain(TokenEndpoint):
 
     key = "obtain"
     max_body_size = 1 << 20  # a login may bring along more than a token
+    _has_warned = False
 
     def is_left(self, request: RequestHead) -> bool:
         return request.method != "POST"
@@ -44,6 +45,7 @@ class Obtain(TokenEndpoint):
             desk.cookie.refuse_cross_site(call)
         if desk.guard is None:
             return await self._log_in(call, body, None)
+        self._warn_of_proxies(call)
         names = list(self._names(call, body))
         async with desk.guard.attempt(names, call.client.address) as attempt:
             return await self._log_in(call, body, attempt)
@@ -99,6 +101,17 @@ class Obtain(TokenEndpoint):
         del holder["refresh"]
         body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
         return passed(reply, body).with_headers(*cookie.set(own["refresh"]))
+
+    def _warn_of_proxies(self, call: Call) -> None:
+        peer = call.request.peer or ""
+        is_told = call.request.header(b"x-forwarded-for") is not None
+        if is_told and not call.client.is_peer_trusted and not self._has_warned:
+            self._has_warned = True
+            _LOG.warning(
+                "logins come through %s, which is not in server.trusted_proxies: if that is a "
+                "proxy, the failures of all its clients are counted as one's",
+                peer,
+            )
 
     def _names(self, call: Call, body: bytes) -> Iterator[str]:
         """The user names that the login tries; none in a body that can't be read."""

@@ -36,7 +36,10 @@ class Counters:
         if count >= limit:
             bar = min(FIRST_BAR * 2 ** min(count - limit, 40), longest)
             barred = now + bar
-        self._failures.put(name, (count, barred), until=now + window + bar)
+        # The window begins with the first failure; from the limit on, quiet is waited for.
+        is_anew = count == 1 or count >= limit
+        until = now + window + bar if is_anew else self._failures.ends(name)
+        self._failures.put(name, (count, barred), until=until)
         return bar
 
     def forgive(self, name: str) -> None:

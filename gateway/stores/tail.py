@@ -24,7 +24,8 @@ from gateway.stores.topology import Finder, info
 _LOG = logging.getLogger("gateway.stores")
 
 BLOCK = 500  # milliseconds
-CHUNK = 2000  # entries: a few milliseconds of the event loop
+CHUNK = 1000  # entries: a few milliseconds of the event loop
+MOST_SKEW = 5.0  # seconds between the server's clock and ours, beyond which it is told
 RETRY_PAUSE = 1.0
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -130,7 +131,14 @@ class Tail:
             self._on_other_server()
         cursor.replication = replication
         seconds, micros = taken([clock])[0]
-        return int(seconds) + int(micros) / 1e6 - self._wall()
+        ahead = int(seconds) + int(micros) / 1e6 - self._wall()
+        if abs(ahead) > MOST_SKEW:
+            _LOG.warning(
+                "the store's clock is %.0f s %s this host's: it dates the tokens of a refresh",
+                abs(ahead),
+                "ahead of" if ahead > 0 else "behind",
+            )
+        return ahead
 
     async def _entries(self, cursor: _Cursor, connection: AbstractConnection) -> list[Any]:
         last = f"{cursor.last[0]}-{cursor.last[1]}"

@@ -11,8 +11,8 @@ import hashlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -30,12 +30,20 @@ _NONCE = 12
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Borrowed:
-    """What the upstream said: its whole answer, and the tokens in it, None where it refused."""
+class UpstreamsAnswer(Protocol):
+    """The upstream's answer to a refresh."""
 
-    answer: bytes = field(repr=False)
-    tokens: Mapping[str, str] | None = field(repr=False)
+    def kept(self) -> bytes:
+        """All of it, to be read again."""
+        ...
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        """The tokens in it by their names; none where it refused."""
+        ...
+
+
+_Answer = TypeVar("_Answer", bound=UpstreamsAnswer)
 
 
 class BorrowedSessions(Sessions):
@@ -74,31 +82,43 @@ class BorrowedSessions(Sessions):
         self,
         token: str,
         *,
-        ask: Callable[[], Awaitable[Borrowed]],
+        ask: Callable[[], Awaitable[_Answer]],
+        read: Callable[[bytes], _Answer],
         approve: Approve | None = None,
-    ) -> bytes:
+    ) -> _Answer:
         """The upstream's answer to the refresh of this token; raises as `refresh` does.
 
-        `ask` has the upstream refresh it, and raises what stands in its way.
+        `ask` has the upstream refresh it, and raises what stands in its way; `read` reads an
+        answer that was kept.
         """
         with self._counted_failures():
             taken = await self.examine(token, self.terms.use)
-        key, token_id = self.key_of(taken), self._token_id(taken)
-        lease = int(self._lease * 1000)
-        async with self._patience():
-            while True:
-                claim = await self._counted(
-                    self._store.claim(
-                        key, token_id, self._presented(taken), self.terms.policy, lease=lease
-                    )
-                )
-                if claim.verdict is not Verdict.CURRENT:
-                    break
-                await asyncio.sleep(POLL)
+        claim = await self._claimed(taken)
         self._count(claim.verdict)
         if claim.verdict is Verdict.REPLAYED and claim.answer is not None:
-            return _opened(claim.answer, token)
-        return await self._spend(claim, token, ask, approve)
+            answer = read(_opened(claim.answer, token))
+        else:
+            answer = await self._spend(claim, token, ask)
+        if approve is not None:
+            await self._approve(claim, answer.tokens, approve)
+        return answer
+
+    async def _claimed(self, taken: Examined) -> Claim:
+        """The claim on this token, once nobody else holds it."""
+        key, token_id = self.key_of(taken), self._token_id(taken)
+        presented, lease = self._presented(taken), int(self._lease * 1000)
+        try:
+            async with asyncio.timeout(self._lease + 1):
+                while True:
+                    claim = await self._counted(
+                        self._store.claim(key, token_id, presented, self.terms.policy, lease=lease)
+                    )
+                    if claim.verdict is not Verdict.CURRENT:
+                        return claim
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            self.tally.refresh("unavailable")
+            raise StoreUnavailable(issuer=self.issuer.name) from error
 
     async def verdict_on(self, taken: Examined) -> Verdict:
         key, presented = await self._resolved(taken)
@@ -109,33 +129,23 @@ class BorrowedSessions(Sessions):
         return await self._store.end_session(key, presented, self.terms.policy)
 
     async def _spend(
-        self,
-        claim: Claim,
-        token: str,
-        ask: Callable[[], Awaitable[Borrowed]],
-        approve: Approve | None,
-    ) -> bytes:
+        self, claim: Claim, token: str, ask: Callable[[], Awaitable[_Answer]]
+    ) -> _Answer:
         try:
-            said = await ask()
-            if said.tokens is None:
-                await self._let_go(claim)
-                return said.answer
-            access = await self._access_of(said.tokens)
-            name = "token" if self.config.is_single else "refresh"
-            renewed = None
-            if name in said.tokens:
-                renewed = await self.examine(said.tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+            answer = await ask()
+            access, renewed = await self._taken(answer.tokens)
         except BaseException:
             await self._let_go(claim)
             raise
-        if approve is not None and access is not None:
-            await self._approve(claim, said.tokens["access"], approve)
+        if access is None and renewed is None:
+            await self._let_go(claim)
+            return answer
         named = access or renewed
         try:
             await self._store.complete(
                 claim,
                 self.terms.policy,
-                answer=_sealed(said.answer, token),
+                answer=_sealed(answer.kept(), token),
                 successor=self._token_id(renewed) if renewed is not None else None,
                 access=self._named(named) if named is not None else None,
                 life=self._life(renewed.identity) if renewed is not None else 0,
@@ -143,13 +153,24 @@ class BorrowedSessions(Sessions):
         except StoreUnavailable:
             # The upstream has spent the old token: to withhold the new one would end the session.
             _LOG.warning("issuer %r: a refresh could not be recorded", self.issuer.name)
-        return said.answer
+        return answer
 
-    async def _approve(self, claim: Claim, access: str, approve: Approve) -> None:
-        if await approve(access):
+    async def _taken(self, tokens: Mapping[str, str]) -> tuple[Examined | None, Examined | None]:
+        """The access token and the one that refreshes next, where they are in an answer."""
+        access = await self._access_of(tokens)
+        name = "token" if self.config.is_single else "refresh"
+        if name not in tokens:
+            return access, None
+        return access, await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+
+    async def _approve(self, claim: Claim, tokens: Mapping[str, str], approve: Approve) -> None:
+        """Asks behind the refresh, since only it gives a fresh token; its answer is kept by now."""
+        access = tokens.get("token" if self.config.is_single else "access")
+        if access is None or await approve(access):
             return
-        ended = Presented(claim.generation, is_managed=True, issued_at=None, life=0)
-        await self._reported(self._store.end_session(claim.key, ended, self.terms.policy))
+        # What the session has come to by now is spent with it, whichever token is presented.
+        newest = Presented(2**31, is_managed=True, issued_at=None, life=0)
+        await self._reported(self._store.end_session(claim.key, newest, self.terms.policy))
         self.tally.revocation("check_user")
         raise AuthenticationFailed(Flaw.NO_ACCOUNT, issuer=self.issuer.name)
 
@@ -183,9 +204,6 @@ class BorrowedSessions(Sessions):
         if identity.session_id is None or identity.expires_at == float("inf"):
             return None
         return identity.session_id, int(identity.expires_at)
-
-    def _patience(self) -> asyncio.Timeout:
-        return asyncio.timeout(self._lease + 1)
 
 
 def _cipher(token: str) -> AESGCM:

@@ -43,11 +43,15 @@ def issued_at(claims: Mapping[str, Any], *, is_ours: bool) -> float | None:
     return issued + BACKDATED if is_ours and claim == "iat" and "sid" in claims else issued
 
 
-def generation_of(claims: Mapping[str, Any]) -> int | None:
-    """The generation, of tokens that refresh; raises FlawError for what is none."""
+def generation_of(claims: Mapping[str, Any], *, is_single: bool) -> int | None:
+    """The generation, of tokens that refresh; raises FlawError for what is none.
+
+    `is_single` is whether the issuer's access tokens refresh too: those from before the gateway
+    came are of generation 0.
+    """
     generation = claims.get("gen")
     if generation is None or "sid" not in claims:
-        return None
+        return 0 if is_single else None
     if type(generation) is not int or not 0 <= generation < EXACT_FLOAT:
         raise FlawError(Flaw.INVALID)
     return generation

@@ -65,6 +65,13 @@ class Examined:
         """Whether the gateway issued it, as one that refreshes."""
         return "sid" in self.claims and "gen" in self.claims
 
+    def without_key_id(self) -> "Examined":
+        """As signed by another key: its `kid` must not name the key of the token in its place."""
+        if "kid" not in self.header:
+            return self
+        header = {name: value for name, value in self.header.items() if name != "kid"}
+        return Examined(self.identity, header, self.claims)
+
 
 class TokenRefused(AuthenticationFailed):
     """A token that an issuer did not accept."""
@@ -115,19 +122,21 @@ class Verifier:
                 raise FlawError(Flaw.INVALID)
         except FlawError as error:
             raise self._refused(error.flaw, Progress.FORM) from error
-        self._check_signature(parts, use)
+        is_own = self._check_signature(parts, use)
         try:
-            return self._examine(parts, use, skew)
+            examined = self._examine(parts, use, skew)
         except FlawError as error:
             raise self._refused(error.flaw, Progress.CLAIMS) from error
+        return examined if is_own else examined.without_key_id()
 
-    def _check_signature(self, parts: CompactToken, use: Use) -> None:
+    def _check_signature(self, parts: CompactToken, use: Use) -> bool:
+        """Whether the token was signed by the key that this issuer signs with now."""
         algorithm, key_id = parts.algorithm, parts.key_id
         source = self._source
         published = source.matching(algorithm, key_id) if source is not None else []
         for key in (*self._keys.matching(algorithm, key_id), *published):
             if key.verifies(algorithm, parts.signing_input, parts.signature):
-                return
+                return self._keys.signing is not None and key is self._keys.verifying[0]
         is_known = key_id is not None and any(key.key_id == key_id for key in published)
         if source is not None and not is_known:
             issued_at = self._plausible(parts, use)
@@ -172,7 +181,7 @@ class Verifier:
                 id_claims=(config.jti_claim, "orig_jti") if rules.named_by else (config.jti_claim,),
             ),
             issued_at=issued_at(claims, is_ours=self._keys.signing is not None),
-            generation=generation_of(claims),
+            generation=generation_of(claims, is_single=config.is_single),
             claims=MappingProxyType(claims),
         )
         return Examined(identity, parts.header, claims)
