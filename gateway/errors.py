@@ -117,13 +117,19 @@ class MethodNotAllowed(GatewayError):
 
 
 class BodyInvalid(GatewayError):
-    """A token endpoint could not read the body; `wording` is REST framework's own sentence."""
+    """A token endpoint could not read the body; `wording` is REST framework's own sentence.
+
+    `is_doubtful` where an upstream may read what the gateway does not.
+    """
 
     status = 400
     reason = "body_invalid"
 
-    def __init__(self, wording: str, *, issuer: str, status: int = 400) -> None:
+    def __init__(
+        self, wording: str, *, issuer: str, status: int = 400, is_doubtful: bool = False
+    ) -> None:
         super().__init__("the request body can't be read")
+        self.is_doubtful = is_doubtful
         self.wording = wording
         self.issuer = issuer
         self.status = status

@@ -182,9 +182,12 @@ class Attempt:
             await self._guard.fail(key)
 
     async def succeeded(self) -> None:
-        """Forgets the names' failures; not the address's, from which one account may be good."""
-        for key in self._users:
-            await self._guard.forgive(key)
+        """Forgets the name's failures; not the address's, from which one account may be good.
+
+        Of several names nobody knows whose password it was.
+        """
+        if len(self._users) == 1:
+            await self._guard.forgive(self._users[0])
 
 
 class _Gate:

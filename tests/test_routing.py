@@ -7,7 +7,7 @@ import pytest
 from gateway.config import RouteConfig
 from gateway.errors import RequestRefused, RouteNotFound
 from gateway.request import host_name
-from gateway.routing import RouteTable, explain
+from gateway.routing import OwnPaths, RouteTable, explain
 
 
 def table(*routes: dict[str, Any]) -> RouteTable:
@@ -107,3 +107,64 @@ def test_explain_says_why_the_earlier_ones_did_not_answer() -> None:
     assert steps[-3:] == [
         ("host", "host differs"), ("only", "host differs"), ("open", "path differs"),
     ]  # fmt: skip
+
+
+OWN: OwnPaths[str] = OwnPaths(
+    [
+        ("/token/", None, "all"),
+        ("/login/", ("a.example",), "a"),
+        ("/login/", ("*.example",), "any"),
+        ("/x", ("one.test",), "one"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "own"),
+    [
+        ("", b"/token/", "all"),
+        ("b.example", b"/token/", "all"),
+        ("a.example", b"/login/", "a"),
+        ("b.example", b"/login/", "any"),
+        ("c.b.example", b"/login/", "any"),
+        ("example", b"/login/", None),
+        ("aexample", b"/login/", None),
+        ("", b"/login/", None),
+        ("one.test", b"/x", "one"),
+        ("two.test", b"/x", None),
+        ("", b"/token", None),
+        ("", b"/token/x", None),
+        ("", b"/TOKEN/", None),
+        ("", b"/a//b", None),
+    ],
+)
+def test_the_gateways_own_paths_are_exact(host: str, path: bytes, own: str | None) -> None:
+    assert OWN.find(host, path) == own
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "is_refused"),
+    [
+        ("", b"//token/", True),
+        ("", b"/token//", True),
+        ("", b"/\\token/", True),
+        ("", b"/token\\", True),
+        ("a.example", b"//login/", True),
+        ("two.test", b"//login/", False),
+        ("two.test", b"//x", False),
+        ("one.test", b"//x", True),
+        ("", b"//token//x", False),
+    ],
+)
+def test_an_own_path_in_another_writing_is_refused(
+    host: str, path: bytes, is_refused: bool
+) -> None:
+    if is_refused:
+        with pytest.raises(RequestRefused):
+            OWN.find(host, path)
+    else:
+        assert OWN.find(host, path) is None
+
+
+def test_without_own_paths_everything_is_the_routes() -> None:
+    assert OwnPaths[str]().find("", b"//token/") is None

@@ -16,15 +16,8 @@ from gateway.endpoints.asking import IssuersUpstream
 from gateway.endpoints.borrowing import RefreshAtUpstream
 from gateway.endpoints.browser import RefreshCookie
 from gateway.endpoints.obtain import Obtain
-from gateway.endpoints.tokens import (
-    Blacklist,
-    BlacklistAll,
-    Desk,
-    MissingSlash,
-    Refresh,
-    TokenEndpoint,
-    Verify,
-)
+from gateway.endpoints.token_endpoint import Desk, TokenEndpoint
+from gateway.endpoints.tokens import Blacklist, BlacklistAll, MissingSlash, Refresh, Verify
 from gateway.limits import LoginGuard
 from gateway.profiles import Profiles, token_wire_of
 from gateway.proxy import Endpoint

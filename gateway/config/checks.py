@@ -5,6 +5,7 @@ Each check yields key paths with messages; whoever calls it knows the lines.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import combinations
 
 from gateway.config.endpoints import collisions, key_path, upstream_of
 from gateway.config.faults import KeyPath, written
@@ -55,6 +56,7 @@ def doubts(parts: Parts) -> Findings:
                 "which answers it: set endpoints",
             )
     yield from _deaf(issuers, parts)
+    yield from _shared_secrets(issuers)
     routes = parts.of_kind(RouteConfig).values()
     upstreams = parts.of_kind(UpstreamConfig).values()
     believed = {name for route in routes for name in route.issuers}
@@ -129,6 +131,21 @@ def _same_endpoints(issuers: Mapping[str, IssuerConfig], parts: Parts) -> Findin
             yield key_path(one), f"the same path as {written(key_path(rival))}"
 
 
+def _shared_secrets(issuers: Mapping[str, IssuerConfig]) -> Findings:
+    """Issuers of which each takes the other's tokens for its own."""
+    for (name, one), (other_name, other) in combinations(issuers.items(), 2):
+        shared = {one.signing_key, *one.verifying_key} & {other.signing_key, *other.verifying_key}
+        is_told = one.issuer != other.issuer or not (
+            not one.audience or not other.audience or set(one.audience) & set(other.audience)
+        )
+        if shared - {None} and not is_told and one.token_type_claim == other.token_type_claim:
+            yield (
+                ("issuers", other_name),
+                f"has a key of issuer {name}: each takes the other's tokens for its own; give them "
+                "keys, or issuer or audience, of their own",
+            )
+
+
 def _deaf(issuers: Mapping[str, IssuerConfig], parts: Parts) -> Findings:
     """`revoke_on` paths whose bearer the gateway does not learn."""
     routes = list(parts.of_kind(RouteConfig).values())
@@ -137,7 +154,7 @@ def _deaf(issuers: Mapping[str, IssuerConfig], parts: Parts) -> Findings:
             if not any(
                 route.auth != "none"
                 and name in route.issuers
-                and _covers_path(route.path, one.path)
+                and _covers_path(route.path, f"={one.path}")
                 for route in routes
             ):
                 where = ("issuers", name, "revoke_on", index, "path")

@@ -32,6 +32,19 @@ def holders(value: Any, names: tuple[str, ...], *, depth: int = 0) -> Iterator[d
         yield from holders(inner, names, depth=depth + 1)
 
 
+def texts(value: Any) -> Iterator[str]:
+    """All texts in a JSON value, keys left out."""
+    layer = [value]
+    while layer:
+        for item in layer:
+            if isinstance(item, str):
+                yield item
+        inner = (item for item in layer if isinstance(item, dict | list))
+        layer = [
+            each for item in inner for each in (item.values() if isinstance(item, dict) else item)
+        ]
+
+
 def passed(reply: Reply, body: bytes | None = None) -> Answer:
     """The upstream's answer as the client gets it, with another body if there is one."""
     body = reply.body if body is None else body
@@ -40,6 +53,6 @@ def passed(reply: Reply, body: bytes | None = None) -> Answer:
         (name, length if name.lower() == b"content-length" else value)
         for name, value in reply.headers
     ]
-    if reply.header(b"content-length") is None:
+    if reply.header(b"content-length") is None and reply.status not in (204, 304):
         headers.append((b"content-length", length))
     return Answer(reply.status, tuple(headers), body, is_own=False)

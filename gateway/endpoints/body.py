@@ -3,7 +3,8 @@
 Rules
 - Every body is read, or refused with 400 or 415 in the framework's own sentence.
 - Of several values in a form the last counts; an uploaded file comes before all of them.
-- What ends a multipart body early ends the reading: what was whole before it stands.
+- What Django might read in another way than this module is refused: no password is guessed under
+  a name that is counted as another one's.
 - Codecs are never looked up by a client's word: Python keeps all names, and some are no charsets.
 """
 
@@ -12,7 +13,6 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any, Final, NoReturn
@@ -31,8 +31,10 @@ _JSON, _FORM, _MULTIPART = (
     "application/x-www-form-urlencoded",
     "multipart/form-data",
 )
-# Any other charset is read as UTF-8, as Django does with those that it does not know.
 _CHARSETS = {
+    "": "utf-8",
+    "utf-8": "utf-8",
+    "utf8": "utf-8",
     "us-ascii": "ascii",
     "ascii": "ascii",
     "iso-8859-1": "latin-1",
@@ -52,6 +54,10 @@ _QUIET: Final = logging.Logger("multipart", logging.ERROR)
 
 class _Unreadable(Exception):
     """Says why, in the framework's sentence."""
+
+    def __init__(self, wording: str, *, is_doubtful: bool = False) -> None:
+        super().__init__(wording)
+        self.is_doubtful = is_doubtful
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +107,11 @@ def read_fields(content_type: bytes | None, body: bytes, *, issuer: str) -> Fiel
     declared = (content_type or b"text/plain").decode("latin-1")
     full, options = parse_options_header(declared)
     charset = options.get(b"charset", b"").decode("latin-1").lower()
-    encoding = _CHARSETS.get(charset, "utf-8")
+    encoding = _CHARSETS.get(charset)
     media_type = full.decode("latin-1").strip()
+    wording = f'Unsupported media type "{declared}" in request.'
+    if encoding is None:
+        raise BodyInvalid(wording, issuer=issuer, status=415, is_doubtful=True)
     try:
         if _takes(_JSON, media_type):
             return Fields(_object(_json(body, encoding), issuer), issuer)
@@ -112,8 +121,7 @@ def read_fields(content_type: bytes | None, body: bytes, *, issuer: str) -> Fiel
             boundary = options.get(b"boundary")
             return Fields(_multipart(body, boundary, encoding), issuer)
     except _Unreadable as error:
-        raise BodyInvalid(str(error), issuer=issuer) from error
-    wording = f'Unsupported media type "{declared}" in request.'
+        raise BodyInvalid(str(error), issuer=issuer, is_doubtful=error.is_doubtful) from error
     raise BodyInvalid(wording, issuer=issuer, status=415)
 
 
@@ -165,10 +173,14 @@ def _multipart(body: bytes, boundary: bytes | None, encoding: str) -> Mapping[st
     text = None if boundary is None else boundary.decode("latin-1")
     if text is None or _BOUNDARY.fullmatch(text) is None:
         raise _Unreadable(f"Multipart form parse error - Invalid boundary in multipart: {text}")
+    delimiter = b"--" + text.encode("latin-1")
+    if not body.startswith(delimiter) or not body.rstrip(b"\r\n").endswith(delimiter + b"--"):
+        raise _doubtful()
     parts = _Parts(encoding)
-    # Django is as lenient: what was read stands, and what is missing is then said to be missing.
-    with suppress(FormParserError):
+    try:
         parts.parser(text).write(body)
+    except FormParserError as error:
+        raise _doubtful() from error
     return parts.found
 
 
@@ -212,8 +224,11 @@ class _Parts:
         self._data.clear()
 
     def _header(self) -> None:
-        if self._field.lower() == b"content-disposition":
+        name = self._field.lower()
+        if name == b"content-disposition" and b"name*" not in self._value.lower():
             _, self._options = parse_options_header(self._value.decode("latin-1"))
+        elif name != b"content-type":  # an encoding of the part, or of its name
+            raise _doubtful()
         self._field.clear()
         self._value.clear()
 
@@ -225,6 +240,10 @@ class _Parts:
             self._files[name] = _FILE
         else:
             self._texts[name] = self._data.decode(self._encoding, "replace")
+
+
+def _doubtful() -> _Unreadable:
+    return _Unreadable("Multipart form parse error - Invalid part", is_doubtful=True)
 
 
 def _too_many() -> _Unreadable:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from gateway.endpoints.answers import document_of, holders, passed
-from gateway.endpoints.tokens import Desk, TokenEndpoint
+from gateway.endpoints.token_endpoint import Desk, TokenEndpoint
 from gateway.profiles import Answer
 from gateway.proxy import Call
 from gateway.request import RequestHead
@@ -45,9 +45,11 @@ class RefreshAtUpstream(TokenEndpoint):
         document = document_of(reply)
         holder = next(holders(document, desk.wire.pair_names), None)
         if holder is None:
+            await self._hide(document)
             answered = passed(reply)
             return answered.with_headers(*cookie.clear()) if reply.status == 401 else answered
         renewed = holder.pop("refresh", None)
+        await self._hide(document)
         shown = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
         answered = passed(reply, shown)
         return answered.with_headers(*cookie.set(renewed)) if renewed else answered

@@ -35,10 +35,11 @@ class RefreshCookie:
     def read(self, request: RequestHead) -> str | None:
         """The token in the request's cookie, None without one."""
         wanted = self._name.encode()
-        for pair in (request.header(b"cookie") or b"").split(b";"):
-            name, _, value = pair.strip(b" ").partition(b"=")
-            if name == wanted and value:
-                return value.decode("latin-1")
+        for field, line in request.headers:
+            for pair in line.split(b";") if field == b"cookie" else ():
+                name, _, value = pair.strip(b" ").partition(b"=")
+                if name == wanted and value:
+                    return value.decode("latin-1")
         return None
 
     def set(self, token: str) -> Fields:
@@ -71,5 +72,5 @@ def _is_own(origin: bytes, call: Call) -> bool:
     """Whether this is the origin that the client asked; who ends TLS may not tell the scheme."""
     scheme, separator, authority = origin.partition(b"://")
     port = _DEFAULT_PORTS.get(scheme.decode("latin-1"), b"")
-    host = call.client.host
+    host = call.client.host.lower()
     return bool(separator) and authority.removesuffix(port) == host.removesuffix(port)

@@ -13,8 +13,8 @@ from typing import Any
 
 from gateway.endpoints.answers import document_of, holders, passed
 from gateway.endpoints.body import Fields, read_fields
-from gateway.endpoints.tokens import TokenEndpoint
-from gateway.errors import AuthenticationFailed, GatewayError, UpstreamError
+from gateway.endpoints.token_endpoint import TokenEndpoint
+from gateway.errors import AuthenticationFailed, BodyInvalid, FieldInvalid, UpstreamError
 from gateway.limits import Attempt
 from gateway.profiles import Answer
 from gateway.proxy import Call
@@ -64,8 +64,10 @@ class Obtain(TokenEndpoint):
         document = document_of(reply)
         holder = next(holders(document, self.desk.wire.pair_names), None)
         if holder is None:
-            if self.desk.cookie is not None and document is None:
-                raise UpstreamError.broken("the login's answer is not JSON")
+            if self.desk.cookie is not None:
+                if document is None and reply.body:
+                    raise UpstreamError.broken("the login's answer is not JSON")
+                await self._hide(document)
             return passed(reply)
         if attempt is not None:
             await attempt.succeeded()
@@ -81,9 +83,9 @@ class Obtain(TokenEndpoint):
                 error.reason,
             )
             raise UpstreamError.broken("the login's token is not one of this issuer") from error
-        return self._begun(reply, document, holder, tokens, own)
+        return await self._begun(reply, document, holder, tokens, own)
 
-    def _begun(
+    async def _begun(
         self,
         reply: Reply,
         document: Any,
@@ -99,6 +101,7 @@ class Obtain(TokenEndpoint):
             return passed(reply, body)
         holder.update(own)
         del holder["refresh"]
+        await self._hide(document)
         body = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
         return passed(reply, body).with_headers(*cookie.set(own["refresh"]))
 
@@ -114,12 +117,19 @@ class Obtain(TokenEndpoint):
             )
 
     def _names(self, call: Call, body: bytes) -> Iterator[str]:
-        """The user names that the login tries; none in a body that can't be read."""
+        """The user names that the login tries; none in a body that can't be read.
+
+        Raises BodyInvalid for one that the app might read in another way.
+        """
         guard = self.desk.config.login_guard
         try:
             content_type = call.request.header(b"content-type")
             fields: Fields = read_fields(content_type, body, issuer=self.desk.name)
-        except GatewayError:
+        except BodyInvalid as error:
+            if error.is_doubtful:
+                raise
+            return  # the app can't read it either
+        except FieldInvalid:
             return
         for field in guard.username_fields if guard is not None else ():
             if (name := fields.given(field)) is not None:

@@ -11,6 +11,8 @@ from gateway.stores.base import Kind, Revocation, RevocationSink
 from gateway.stores.expiring import Expiring
 from gateway.stores.session import Policy, Presented, SessionKey, SessionRecord, Verdict, judge
 
+# How long the user's tokens live that were never seen here, nobody can tell: a year, at most.
+YEAR = 366 * 86_400_000
 MAX_ACCESS = 8  # access tokens that name no session, remembered with one
 
 
@@ -92,12 +94,10 @@ class Ledger:
 
     def end_user(self, issuer: str, user: str, policy: Policy) -> None:
         now, longest = self.now(), self.access_life(policy)
-        since = floor(now / 1000)
-        self._not_before.put(
-            (issuer, user),
-            max(since, self.not_before(issuer, user)),
-            until=now + max(policy.record_life, longest, 1),
-        )
+        # A login since the last time was dated behind it.
+        since = max(floor(now / 1000), self.not_before(issuer, user) + 1)
+        kept_for = max(policy.record_life, longest, YEAR)
+        self._not_before.put((issuer, user), since, until=now + kept_for)
         self.tell(Revocation(Kind.USER, issuer, user, (now + longest) / 1000, float(since)))
 
     def end_access(self, issuer: str, access: tuple[str, int], policy: Policy) -> None:

@@ -79,7 +79,7 @@ class MemoryStore:
         successor = max(record.generation, presented.generation) + 1
         session.record = record._replace(generation=successor, rotated_at=now)
         self._ledger.remain(key, session, self._ledger.renewed(record, policy))
-        if policy.is_single:
+        if policy.is_single and policy.detects_reuse:
             overlap = max(policy.grace, 0)
             until = now + self._ledger.access_life(policy) + overlap
             since = (now + overlap) / 1000

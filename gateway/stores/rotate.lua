@@ -27,7 +27,7 @@ end
 local successor = math.max(record.generation, generation) + 1
 redis.call('HSET', KEYS[4], 'g', text(successor), 'r', text(now))
 remain(renewed(record.ends_at))
-if is_single then
+if is_single and detects_reuse then
   local overlap = math.max(grace, 0)
   append('g', id, now + longest_access_life() + overlap, now + overlap, successor)
 end

@@ -126,12 +126,12 @@ local function remember_access(record, token, expiry)
 end
 
 local function revoke(record)
-  local longest = longest_access_life()
+  local alive = longest_access_life()
   redis.call('HSET', KEYS[4], 'x', '1')
   redis.call('HDEL', KEYS[4], 'j', 'l', 'o')
-  remain(math.max(renewed(record.ends_at), life, longest))
-  append('s', id, now + longest, 0, 0)
+  remain(math.max(renewed(record.ends_at), life, alive))
+  append('s', id, now + alive, 0, 0)
   for _, kept in ipairs(living(record.access)) do
-    append('s', kept[1], math.max(kept[2] * 1000, now + longest), 0, 0)
+    append('s', kept[1], math.max(kept[2] * 1000, now + alive), 0, 0)
   end
 end

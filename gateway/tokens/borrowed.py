@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable
+from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable, UpstreamError
 from gateway.stores.base import Claim, Presented, SessionKey, Verdict
 from gateway.stores.session import resolved
 from gateway.tokens.rules import clean_name
@@ -156,12 +156,23 @@ class BorrowedSessions(Sessions):
         return answer
 
     async def _taken(self, tokens: Mapping[str, str]) -> tuple[Examined | None, Examined | None]:
-        """The access token and the one that refreshes next, where they are in an answer."""
-        access = await self._access_of(tokens)
+        """The access token and the one that refreshes next, where they are in an answer.
+
+        Raises UpstreamError for tokens that the issuer's settings do not verify.
+        """
         name = "token" if self.config.is_single else "refresh"
-        if name not in tokens:
-            return access, None
-        return access, await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+        try:
+            access = await self._access_of(tokens)
+            if name not in tokens:
+                return access, None
+            return access, await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+        except AuthenticationFailed as error:
+            _LOG.error(
+                "issuer %r: a refreshed token is not good by the settings (%s)",
+                self.issuer.name,
+                error.reason,
+            )
+            raise UpstreamError.broken("the refreshed token is not one of this issuer") from error
 
     async def _approve(self, claim: Claim, tokens: Mapping[str, str], approve: Approve) -> None:
         """Asks behind the refresh, since only it gives a fresh token; its answer is kept by now."""

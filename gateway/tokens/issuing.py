@@ -1,5 +1,6 @@
 """Signs the tokens of an issuer's sessions: those of a login, their successors, a trial."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -49,7 +50,9 @@ class Issuing:
         """The tokens of a rotation, derived from what all who retry it have in common."""
         config = self._config
         ends = rotation.ends_at // 1000 if rotation.ends_at is not None else None
-        moment = Moment(rotation.at // 1000, ends)
+        # Not before its parent, which a login right behind a logout dates a moment ahead.
+        parent = int(taken.identity.issued_at or 0) if taken.is_managed else 0
+        moment = Moment(max(rotation.at // 1000, parent), ends)
         stays = rotation.verdict is Verdict.CURRENT
 
         def new_id(use: str) -> UUID:
@@ -72,7 +75,7 @@ class Issuing:
             taken.claims, config, session=session, moment=moment, new_id=new_id("access")
         )
         return Refreshed(
-            self._issuer.sign(taken.header, access),
+            self._issuer.sign(self._access_header(taken), access),
             None if stays else self._issuer.sign(taken.header, renewed),
             access,
         )
@@ -82,4 +85,10 @@ class Issuing:
         claims = access_of(
             taken.claims, self._config, session=session, moment=Moment(int(now)), new_id=uuid4()
         )
-        return self._issuer.sign(taken.header, claims)
+        return self._issuer.sign(self._access_header(taken), claims)
+
+    def _access_header(self, taken: Examined) -> Mapping[str, str]:
+        """That of the refresh token; without a package `typ` may say that it is one."""
+        if self._config.profile != "jwt" or "typ" not in taken.header:
+            return taken.header
+        return {**taken.header, "typ": "JWT"}

@@ -83,7 +83,8 @@ def check_registered(
     """The RFC 7519 claims; returns until when (epoch seconds) they hold, raises FlawError."""
     if "iat" in claims:
         issued_at = _seconds(claims["iat"], Flaw.INVALID)
-        if issued_at > (now + leeway if rules.future_iat_refused else EXACT_FLOAT):
+        latest = now + leeway if rules.future_iat_refused else EXACT_FLOAT
+        if not -EXACT_FLOAT < issued_at <= latest:
             raise FlawError(Flaw.INVALID)
     if "nbf" in claims and _seconds(claims["nbf"], Flaw.UNDECODABLE) > now + leeway:
         raise FlawError(Flaw.INVALID)

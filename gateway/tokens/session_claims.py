@@ -12,17 +12,22 @@ from gateway.tokens.rules import EXACT_FLOAT, clean_name
 BACKDATED = 2
 
 
-def session_of(claims: Mapping[str, Any], user: str, *, id_claims: tuple[str, ...]) -> str | None:
+def session_of(
+    claims: Mapping[str, Any], user: str, *, id_claims: tuple[str, ...], refreshes: bool
+) -> str | None:
     """The id of the session: `sid`, or what stands for it in tokens that have none.
 
-    That is the last of `id_claims` that is there. Raises FlawError for an id that is not text.
+    That is the last of `id_claims` that is there; `refreshes` is whether the token does, whose
+    `sid` is the gateway's only beside a `gen`. Raises FlawError for an id that is not text.
     """
     session = None
     for claim in (*id_claims, "sid"):
         if claim in claims:
-            session = clean_name(claims[claim])
-            if session is None:
+            found = clean_name(claims[claim])
+            if found is None:
                 raise FlawError(Flaw.INVALID)
+            if claim != "sid" or not refreshes or "gen" in claims:
+                session = found
     if session is None and "orig_iat" in claims:
         # The oldest package gives no id; a login is told apart by its user and second.
         text = f"{user}\n{claims['orig_iat']}"
@@ -39,6 +44,8 @@ def issued_at(claims: Mapping[str, Any], *, is_ours: bool) -> float | None:
     try:
         issued = int(claims[claim])
     except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    if abs(issued) >= EXACT_FLOAT:
         return None
     return issued + BACKDATED if is_ours and claim == "iat" and "sid" in claims else issued
 

@@ -126,11 +126,13 @@ class Sessions:
         if self._view.is_revoked(taken.identity):
             raise self._revoked()
         if self._is_refresh_token(taken):
-            if await self._reported(self.verdict_on(taken)) is not Verdict.CURRENT:
-                raise self._revoked()
-        else:
-            self._view.check(taken.identity)
+            return await self._stood(taken)
+        self._view.check(taken.identity)
         return taken
+
+    async def standing(self, token: str) -> Examined:
+        """A token that refreshes, if it could now; raises as `refresh` does."""
+        return await self._stood(await self.examine(token, self.terms.use))
 
     async def end(self, token: str, *, use: Use | None = None) -> Examined:
         """Logout: ends the session of this token; raises as `refresh` does."""
@@ -151,6 +153,11 @@ class Sessions:
         """As `end_all`; while the store is away here at once, and elsewhere when it is back."""
         await self._store.end_user_eventually(self.issuer.name, user, self.terms.policy)
         self.tally.revocation(why)
+
+    async def _stood(self, taken: Examined) -> Examined:
+        if await self._reported(self.verdict_on(taken)) is not Verdict.CURRENT:
+            raise self._revoked()
+        return taken
 
     async def verdict_on(self, taken: Examined) -> Verdict:
         """Whether a token that refreshes still stands: CURRENT."""
@@ -189,7 +196,7 @@ class Sessions:
         if not self.config.is_single:
             trial = self._issuing.trial(taken, session=key.id, now=self._wall())
         if not await approve(trial):
-            await self._store.end_session(key, self._presented(taken), self.terms.policy)
+            await self._reported(self.end_session_of(taken))
             self.tally.revocation("check_user")
             raise AuthenticationFailed(Flaw.NO_ACCOUNT, issuer=self.issuer.name)
 

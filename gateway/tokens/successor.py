@@ -85,7 +85,9 @@ def access_of(
     claims: Claims, config: IssuerConfig, *, session: str, moment: Moment, new_id: UUID
 ) -> Claims:
     """The claims of an access token that goes with this refresh token, as simplejwt orders them."""
-    own = (config.token_type_claim, "exp", "iat", config.jti_claim, "gen", "sid")
+    own = {config.token_type_claim, "exp", "iat", config.jti_claim, "gen", "sid"}
+    if config.profile == "jwt" and str(claims.get("typ")).lower() == "refresh":
+        own.add("typ")
     return {
         config.token_type_claim: "access",
         "exp": moment.until(config.access_token_lifetime),

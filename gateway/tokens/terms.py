@@ -7,6 +7,7 @@ from typing import Any
 from gateway.config import IssuerConfig
 from gateway.errors import Flaw
 from gateway.stores.base import Policy
+from gateway.tokens.rules import EXACT_FLOAT
 from gateway.tokens.verifier import Use
 
 
@@ -56,6 +57,8 @@ class Terms:
             is_sliding = self.use is Use.SLIDING
             return Flaw.NO_REFRESH_EXPIRY if is_sliding else Flaw.NO_ORIGIN
         if isinstance(value, bool) or not isinstance(value, int | float):
+            return Flaw.INVALID
+        if not abs(value) < EXACT_FLOAT:  # nor is NaN
             return Flaw.INVALID
         is_over = now > value + self.window_life + self.leeway
         return Flaw.REFRESH_EXPIRED if is_over else None

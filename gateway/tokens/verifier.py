@@ -179,6 +179,7 @@ class Verifier:
                 claims,
                 user,
                 id_claims=(config.jti_claim, "orig_jti") if rules.named_by else (config.jti_claim,),
+                refreshes=config.is_single or claims.get(config.token_type_claim) == "refresh",
             ),
             issued_at=issued_at(claims, is_ours=self._keys.signing is not None),
             generation=generation_of(claims, is_single=config.is_single),
