@@ -4,11 +4,11 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test lint docs bench
+.PHONY: help demo test test-faults lint docs bench
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
 demo: .venv/.installed ## three Django apps behind the gateway on 127.0.0.1:8080 (ARGS=--check: try it and end)
 	@exec .venv/bin/python -B -m examples.demo $(ARGS)
@@ -16,6 +16,9 @@ demo: .venv/.installed ## three Django apps behind the gateway on 127.0.0.1:8080
 # Only all tests together can tell the coverage; ARGS picks some of them.
 test: .venv/.installed-dev ## all tests with their coverage (ARGS="tests/wire -k crit": some, without)
 	@.venv/bin/python -m pytest $(or $(ARGS),--cov --cov-report=term --cov-fail-under=95)
+
+test-faults: .venv/.installed-dev ## the token life cycle under fire, with figures (they are part of `test` too)
+	@.venv/bin/python -m pytest tests/faults $(ARGS)
 
 lint: .venv/.installed-dev ## formatting, ruff, mypy --strict, import-linter
 	.venv/bin/ruff format --check .
