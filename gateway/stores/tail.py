@@ -94,8 +94,9 @@ class Tail:
 
     async def _read_on(self, cursor: _Cursor, connection: AbstractConnection) -> None:
         ahead = await self._resume(cursor, connection)
+        waits = False  # a view that may be stale is confirmed before anything is waited for
         while True:
-            entries = await self._entries(cursor, connection)
+            entries = await self._entries(cursor, connection, waits=waits)
             if entries:
                 cursor.last = _number(entries[-1][0])
                 lag = None
@@ -104,7 +105,8 @@ class Tail:
                 self._sink.apply(
                     [entry for _, fields in entries if (entry := read_entry(fields))], lag=lag
                 )
-            if len(entries) < CHUNK:
+            waits = len(entries) < CHUNK
+            if waits:
                 cursor.is_whole = True
                 self._confirm(cursor)
 
@@ -140,11 +142,13 @@ class Tail:
             )
         return ahead
 
-    async def _entries(self, cursor: _Cursor, connection: AbstractConnection) -> list[Any]:
+    async def _entries(
+        self, cursor: _Cursor, connection: AbstractConnection, *, waits: bool
+    ) -> list[Any]:
         last = f"{cursor.last[0]}-{cursor.last[1]}"
-        block: Command = ("BLOCK", BLOCK) if cursor.is_whole else ()
+        block: Command = ("BLOCK", BLOCK) if waits else ()
         command = ("XREAD", "COUNT", CHUNK, *block, "STREAMS", cursor.key, last)
-        async with asyncio.timeout(self._timeout + (BLOCK / 1000 if cursor.is_whole else 0)):
+        async with asyncio.timeout(self._timeout + (BLOCK / 1000 if waits else 0)):
             answer = taken(await converse(connection, command))[0]
         return list(answer[0][1]) if answer else []
 
