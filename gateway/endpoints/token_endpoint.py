@@ -86,9 +86,10 @@ class TokenEndpoint(ABC):
 
     async def _answer(self, call: Call, body: bytes) -> Answer:
         request = call.request
-        probe = self._written(Content(200, {}), request)
-        if probe.status != 200:
-            return probe
+        accept = request.header(b"accept")
+        refusal = self.desk.profile.unacceptable(accept=accept, query=request.query)
+        if refusal is not None:
+            return refusal
         if request.method == "OPTIONS":
             described = self.desk.wire.described(self.key)
             if described is not None:

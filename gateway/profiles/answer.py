@@ -55,6 +55,10 @@ class Profile(Protocol):
         """What is no error, as the package writes it; what can't be written so is 404 or 406."""
         ...
 
+    def unacceptable(self, *, accept: bytes | None, query: bytes) -> Answer | None:
+        """The 404 or 406 where nothing on offer will do, to be told before anything is done."""
+        ...
+
 
 def json_answer(
     status: int,

@@ -41,6 +41,10 @@ class DrfProfile(ABC):
     def content(self, content: Content, *, accept: bytes | None, query: bytes) -> Answer:
         return self._written(content, accept, query)
 
+    def unacceptable(self, *, accept: bytes | None, query: bytes) -> Answer | None:
+        failure = negotiate(accept, query).failure
+        return None if failure is None else _unacceptable(failure)
+
     def _written(
         self,
         said: Content,
@@ -51,9 +55,7 @@ class DrfProfile(ABC):
     ) -> Answer:
         negotiated = negotiate(accept, query)
         if negotiated.failure is not None:
-            return json_answer(
-                negotiated.failure, {"detail": _WORDINGS[negotiated.failure]}, headers=(_VARY,)
-            )
+            return _unacceptable(negotiated.failure)
         return json_answer(
             said.status,
             said.content,
@@ -100,3 +102,7 @@ def _detail(error: GatewayError) -> str:
         return wording
     text = sentence(error)
     return f"{text[0].upper()}{text[1:]}."
+
+
+def _unacceptable(status: int) -> Answer:
+    return json_answer(status, {"detail": _WORDINGS[status]}, headers=(_VARY,))

@@ -96,6 +96,9 @@ class PlainJwt(Problem):
     ) -> Answer:
         return json_answer(content.status, content.content)
 
+    def unacceptable(self, *, accept: bytes | None, query: bytes) -> Answer | None:
+        return None  # JSON is all there is
+
 
 def sentence(error: GatewayError) -> str:
     """The error in words, for people."""
