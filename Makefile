@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test test-faults lint docs bench
+.PHONY: help demo test test-faults lint docs bench bench-refresh
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -32,6 +32,9 @@ docs: .venv/.installed-dev ## write the generated parts of docs/ and config.sche
 
 bench: .venv/.installed-dev ## throughput and CPU per request against the peers
 	.venv/bin/python -m bench $(ARGS)
+
+bench-refresh: .venv/.installed-dev ## refreshes per second and bytes per session against simplejwt
+	.venv/bin/python -m bench.refresh $(ARGS)
 
 # The gateway's own environment: what it needs to run, then what its developers need.
 .venv/.installed: pyproject.toml
