@@ -43,7 +43,7 @@ class Breaker:
         """Gives the topology up, unless that has been done already."""
         if topology is not self.topology:
             return
-        topology.give_up()  # who waits for a connection must not wait any longer
+        topology.give_up()  # who waits for an answer must not wait any longer
         self.topology = None
         self._located.clear()
         self._tripped.set()
@@ -102,7 +102,7 @@ class Breaker:
     async def _eviction(self, node: Node) -> str:
         try:
             async with asyncio.timeout(self._timeout):
-                answer = (await node.exchange(("INFO", "memory")))[0]
+                answer = (await node.say(("INFO", "memory")))[0]
         except AWAY:
             return ""
         if isinstance(answer, ResponseError):  # no permission, or no such section

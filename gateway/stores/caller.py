@@ -2,7 +2,7 @@
 
 Rules
 - A call ends within the timeout, with an answer or with StoreUnavailable.
-- It runs in a task of its own: a caller that is cancelled leaves it to end by itself.
+- What was said is done, also for a caller who is cancelled: only the answer is dropped.
 - It is not tried again, except where the server said that it did nothing (NOSCRIPT, MOVED, ASK).
 """
 
@@ -22,14 +22,16 @@ from redis.exceptions import (
 from gateway.errors import StoreUnavailable
 from gateway.stores.breaker import AWAY, Breaker
 from gateway.stores.deeds import Deed
-from gateway.stores.node import Node, converse
 from gateway.stores.scripts import Command
 from gateway.stores.topology import Finder, Topology
 
 _LOG = logging.getLogger("gateway.stores")
 
 _ASKING: Command = ("ASKING",)
+_TRIES = 4  # an answer, and one more for each of NOSCRIPT, MOVED and ASK
 _REPLICA_WAIT = 50  # milliseconds, for one of them
+_MARK_LIFE = 1000  # milliseconds
+MOST_UNANSWERED = 4096  # calls to one server
 _AWAY_WORDS = ("READONLY", "CLUSTERDOWN", "LOADING", "MASTERDOWN")
 
 
@@ -41,33 +43,26 @@ class Caller:
         self._finder = finder
         self._timeout = timeout
         self._replica_wait = min(_REPLICA_WAIT, int(timeout * 1000 / 3))
-        self._calls: set[asyncio.Task[Any]] = set()
 
     async def run(self, deed: Deed) -> Any:
         """The script's answer. Raises StoreUnavailable."""
-        return await self._shielded(deed)
+        return await self._call(deed)
 
     async def delete(self, key: str) -> None:
-        await self._shielded(("DEL", key))
+        await self._call(("DEL", key))
 
     async def get(self, key: str) -> bytes | None:
-        answer: bytes | None = await self._shielded(("GET", key))
+        answer: bytes | None = await self._call(("GET", key))
         return answer
 
     async def stop(self) -> None:
-        """Returns when all calls have ended: they do so by themselves."""
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        """Returns when those whose calls failed, since the breaker has ended, have heard of it."""
+        await asyncio.sleep(0)
 
-    async def _shielded(self, what: Deed | Command) -> Any:
+    async def _call(self, what: Deed | Command) -> Any:
         topology = self._breaker.topology
         if topology is None:
             raise StoreUnavailable()
-        call = asyncio.create_task(self._call(topology, what))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
-        return await asyncio.shield(call)
-
-    async def _call(self, topology: Topology, what: Deed | Command) -> Any:
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._converse(topology, what)
@@ -82,35 +77,37 @@ class Caller:
             raise StoreUnavailable() from error
 
     async def _converse(self, topology: Topology, what: Deed | Command) -> Any:
-        key = what.keys[0] if isinstance(what, Deed) else str(what[1])
+        if isinstance(what, Deed):
+            key = what.keys[0]
+            command = what.script.by_digest(what.keys, what.arguments)
+        else:
+            key, command = str(what[1]), what
         node = topology.node_of(key)
         before: tuple[Command, ...] = ()
-        for _ in range(3):  # an answer, or after NOSCRIPT and MOVED one more
-            answer = await self._say(node, what, before)
+        for _ in range(_TRIES):
+            if node.unanswered >= MOST_UNANSWERED:
+                raise StoreUnavailable()
+            answer = (await node.say(*before, command))[-1]
             if not isinstance(answer, ResponseError):
-                return answer
-            if isinstance(answer, AskError):
-                node, before = topology.redirected(answer, self._finder), (_ASKING,)
+                break
+            if isinstance(answer, NoScriptError) and isinstance(what, Deed):
+                command = what.script.by_text(what.keys, what.arguments)
             elif isinstance(answer, MovedError):
                 node, before = topology.redirected(answer, self._finder), ()
+            elif isinstance(answer, AskError):
+                node, before = topology.redirected(answer, self._finder), (_ASKING,)
             else:
-                break
-        raise answer
-
-    async def _say(self, node: Node, what: Deed | Command, before: tuple[Command, ...]) -> Any:
-        if not isinstance(what, Deed):
-            return (await node.exchange(*before, what))[-1]
-        async with node.connection() as connection:
-            command = what.script.by_digest(what.keys, what.arguments)
-            answer = (await converse(connection, *before, command))[-1]
-            if isinstance(answer, NoScriptError):
-                command = what.script.by_text(what.keys, what.arguments)
-                answer = (await converse(connection, *before, command))[-1]
-            if isinstance(answer, ResponseError):
-                return answer
-            if node.replicas and what.must_last and what.must_last(answer):
-                await converse(connection, ("WAIT", 1, self._replica_wait))
+                raise answer
+        else:
+            raise answer
+        if node.replicas and isinstance(what, Deed) and what.must_last and what.must_last(answer):
+            await node.settle(_mark(what), within=self._replica_wait)
         return answer
+
+
+def _mark(deed: Deed) -> Command:
+    """A write beside the log, in the slot of the deed, that means nothing."""
+    return ("SET", f"{deed.keys[1]}:mark", "", "PX", _MARK_LIFE)
 
 
 def is_away(error: ResponseError) -> bool:

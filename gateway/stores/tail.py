@@ -17,7 +17,7 @@ from redis.exceptions import MovedError, ResponseError
 from gateway.stores.base import Kind, Revocation, RevocationSink
 from gateway.stores.breaker import AWAY, Breaker
 from gateway.stores.caller import is_away
-from gateway.stores.node import converse, taken
+from gateway.stores.link import converse, taken
 from gateway.stores.scripts import Command
 from gateway.stores.topology import Finder, info
 

@@ -20,7 +20,8 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as Disconnected
 
 from gateway.stores.address import Host, Layout, StoreAddress
-from gateway.stores.node import Node, converse, taken
+from gateway.stores.link import converse, taken
+from gateway.stores.node import Node
 
 BUCKETS = 16  # of a cluster's keys
 _SLOTS = 16384
@@ -77,19 +78,17 @@ class Finder(Protocol):
 
 def finder_of(address: StoreAddress, *, timeout: float, size: int) -> Finder:
     if address.layout is Layout.SENTINEL:
-        return _Sentinels(address, timeout=timeout, size=size)
+        return _Sentinels(address, timeout=timeout)
     if address.layout is Layout.CLUSTER:
-        return _Cluster(address, timeout=timeout, size=size)
-    return _Single(address, timeout=timeout, size=size)
+        return _Cluster(address, timeout=timeout)
+    return _Single(address, timeout=timeout)
 
 
 async def check(node: Node, *, timeout: float) -> None:
     """Raises where the server is away, or takes no writes now; counts its replicas."""
     async with asyncio.timeout(timeout):
         # INFO is answered while the server still loads its data, a read is not.
-        replication, read = await node.exchange(
-            ("INFO", "replication"), ("EXISTS", "gateway-probe")
-        )
+        replication, read = await node.say(("INFO", "replication"), ("EXISTS", "gateway-probe"))
     if isinstance(read, ResponseError) and not isinstance(read, MovedError):
         raise read
     told = info(taken([replication])[0])
@@ -107,10 +106,9 @@ def info(answer: bytes) -> dict[str, str]:
 class _Single:
     buckets = 1
 
-    def __init__(self, address: StoreAddress, *, timeout: float, size: int) -> None:
+    def __init__(self, address: StoreAddress, *, timeout: float) -> None:
         self._address = address
         self._timeout = timeout
-        self._size = size
 
     async def locate(self) -> Topology:
         return await self._checked(
@@ -121,7 +119,6 @@ class _Single:
         return Node(
             f"{host[0]}:{host[1]}" if host else self._address.path,
             open_connection=lambda: self._address.connection(host, timeout=self._timeout),
-            size=self._size,
         )
 
     async def _checked(self, *nodes: Node, slots: Sequence[Node] = ()) -> Topology:
@@ -139,6 +136,7 @@ class _Single:
         connection = make(host, timeout=self._timeout)
         try:
             async with asyncio.timeout(self._timeout):
+                await connection.connect()  # type: ignore[no-untyped-call]
                 return taken(await converse(connection, command))[0]
         finally:
             await connection.disconnect(nowait=True)
@@ -171,8 +169,8 @@ class _Sentinels(_Single):
 class _Cluster(_Single):
     buckets = BUCKETS
 
-    def __init__(self, address: StoreAddress, *, timeout: float, size: int) -> None:
-        super().__init__(address, timeout=timeout, size=size)
+    def __init__(self, address: StoreAddress, *, timeout: float) -> None:
+        super().__init__(address, timeout=timeout)
         self._known: tuple[Host, ...] = address.hosts
 
     async def locate(self) -> Topology:

@@ -17,7 +17,7 @@ async def test_cancelled_calls_leave_the_others_their_own_answers(
 ) -> None:
     valkey.ask("FLUSHALL")
     chance = random.Random(7)
-    async with running(valkey.url, sink, timeout=5, max_connections=4) as store:
+    async with running(valkey.url, sink, timeout=5) as store:
         # The session n is at the generation n, so that each answer shows whose it is.
         keys = [replace(KEY, id=f"s{number}") for number in range(50)]
         for number, key in enumerate(keys):
