@@ -86,12 +86,10 @@ def emptied(request: pytest.FixtureRequest, kind: str) -> str:
 
 @contextlib.asynccontextmanager
 async def running(
-    url: str, sink: RecordingSink, *, timeout: float = 0.5, max_connections: int = 8
+    url: str, sink: RecordingSink, *, timeout: float = 0.5
 ) -> AsyncIterator[RedisStore]:
     """A store at this URL, from the moment that it has read the log."""
-    store = RedisStore.from_url(
-        url, retention=5 * MINUTE, timeout=timeout, max_connections=max_connections
-    )
+    store = RedisStore.from_url(url, retention=5 * MINUTE, timeout=timeout)
     await store.start(sink)
     try:
         await until(lambda: store.is_up and sink.confirmations)

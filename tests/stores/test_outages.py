@@ -13,6 +13,7 @@ from redis.crc import key_slot
 
 from gateway.errors import StoreUnavailable
 from gateway.stores.base import Verdict
+from gateway.stores.caller import MOST_UNANSWERED
 from gateway.stores.outbox import KEPT
 from gateway.stores.redis import RedisStore
 from gateway.stores.tail import read_entry
@@ -138,6 +139,50 @@ async def test_connections_that_the_server_has_closed_are_not_used(
         async with asyncio.timeout(2):
             while (await rotation_or_none(store)) is None:
                 await asyncio.sleep(0.005)
+
+
+async def test_a_closed_link_is_replaced_without_an_outage(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(server.url, sink) as store:
+        await opened(store)
+        topology = store._breaker.topology
+        assert topology is not None
+        [node] = topology.nodes
+        link = node._links["calls"]
+        [own] = await node.say(("CLIENT", "ID"))
+        server.ask("CLIENT", "KILL", "ID", own)
+        await until(lambda: link.is_ended)
+        await store.rotate(KEY, token(), POLICY)
+        assert node._links["calls"] is not link
+
+
+async def test_too_many_calls_under_way_are_refused(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(server.url, sink, timeout=5) as store:
+        await opened(store)
+        server.freeze()
+        calls = [asyncio.create_task(rotation_or_none(store)) for _ in range(MOST_UNANSWERED)]
+        await asyncio.sleep(0)
+        assert await refused(store) < 0.005
+        assert store.is_up
+        server.thaw()
+        assert None not in await asyncio.gather(*calls)
+
+
+async def test_who_is_under_way_at_the_stop_is_refused(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(server.url, sink, timeout=5) as store:
+        await opened(store)
+        server.freeze()
+        calls = [asyncio.create_task(refused(store)) for _ in range(3)]
+        await asyncio.sleep(0)
+        await store.stop()
+        assert all(call.done() for call in calls)
+        assert max(call.result() for call in calls) < 1
+        server.thaw()
 
 
 def ids_in(server: RedisServer) -> set[str]:
