@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gateway.errors import RequestRefused
 from gateway.request import NO_BODY, Body, RequestHead, host_name, is_valid_host
 
-_REFUSED_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})
+REFUSED_METHODS = frozenset({"CONNECT", "TRACE", "TRACK"})
 _KNOWN_HOSTS = 4096  # bound of the memory of valid Hosts
 
 
@@ -50,7 +50,7 @@ class Admission:
             raise RequestRefused(414, "url_too_long", "the request target is too long")
         if len(request.headers) > limits.fields:
             raise RequestRefused(431, "header_too_large", "too many header fields")
-        if request.method in _REFUSED_METHODS:
+        if request.method in REFUSED_METHODS:
             raise RequestRefused(405, "method_refused", "this method is never forwarded")
         size = 0
         host: bytes | None = None

@@ -57,6 +57,11 @@ class RequestHead:
     http_version: str = "1.1"
     client: str = ""
     route: str = ""
+    user: str = ""
+
+    def note_user(self, user: str) -> None:
+        """For the access log: who the request turned out to come from."""
+        self.user = user
 
     def header(self, name: bytes) -> bytes | None:
         """The field's value, or None; several lines are joined by a comma as WSGI servers do."""

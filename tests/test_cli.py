@@ -210,6 +210,35 @@ EXPLAINED = {
             "config.yaml:8: to upstream students; a token of students is required",
         ],
     ),
+    "an own path": (
+        ["POST", "/logout/"],
+        [
+            "POST /logout/ without a host",
+            "config.yaml:2: answered here: blacklist of issuer students",
+        ],
+    ),
+    "an own path without its slash": (
+        ["POST", "http://localhost/logout"],
+        [
+            "POST /logout for the host localhost",
+            "config.yaml:2: redirected with 301 to /logout/, blacklist of issuer students",
+        ],
+    ),
+    "the login with another method": (
+        ["GET", "/gettoken/"],
+        [
+            "GET /gettoken/ without a host",
+            "config.yaml:2: to upstream students; obtain of issuer students answers POST alone",
+        ],
+    ),
+    "another spelling of an own path": (
+        ["POST", "http://localhost//logout/"],
+        ["POST //logout/ for the host localhost", "refused: 400 path_invalid"],
+    ),
+    "a method that is never forwarded": (
+        ["TRACE", "/logout/"],
+        ["TRACE /logout/ without a host", "refused: 405 method_refused"],
+    ),
     "by method": (
         ["POST", "/open/x"],
         [
@@ -290,18 +319,6 @@ class TestRoutes:
                 ("blacklist", "/logout/"),
             )
         ]
-
-    def test_an_own_path_is_explained(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        url = "http://localhost/logout/"
-        assert main(["routes", "--config", str(file), "--explain", "POST", url]) == 0
-        assert "answered here: blacklist of issuer students" in capsys.readouterr().out
-
-    def test_another_spelling_of_an_own_path_is_explained(
-        self, file: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        url = "http://localhost//logout/"
-        assert main(["routes", "--config", str(file), "--explain", "POST", url]) == 0
-        assert "refused: 400 path_invalid" in capsys.readouterr().out
 
     @pytest.mark.parametrize(("request_", "lines"), EXPLAINED.values(), ids=EXPLAINED)
     def test_a_request_is_explained(

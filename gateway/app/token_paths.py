@@ -27,7 +27,8 @@ from gateway.telemetry.metrics import Metrics
 from gateway.tokens.borrowed import BorrowedSessions
 from gateway.tokens.issuer import Issuer
 from gateway.tokens.revocation import RevocationView
-from gateway.tokens.sessions import Sessions, Tally
+from gateway.tokens.sessions import Sessions
+from gateway.tokens.tally import Tally
 from gateway.tokens.terms import Terms
 
 _ENDPOINTS: Mapping[str, type[TokenEndpoint]] = {

@@ -116,9 +116,11 @@ def judge_store(url: str) -> str | None:
     if url.startswith("memory:"):
         return None
     try:
-        read_address(url)
+        address = read_address(url)
     except ValueError as error:
         return str(error)
+    if address.ca_certs is not None and not Path(address.ca_certs).is_file():
+        return "the file of ssl_ca_certs is not there"
     return None
 
 

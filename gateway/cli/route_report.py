@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
+from gateway.admission import REFUSED_METHODS
 from gateway.config import Config, Loaded, RouteConfig, Served, served_endpoints, upstream_of
 from gateway.errors import RequestRefused, RouteNotFound
 from gateway.request import host_name, is_valid_host, parse_target
@@ -43,16 +44,18 @@ def explanation(loaded: Loaded, method: str, url: str) -> Iterator[str]:
         return
     host = host_name(os.fsencode(authority or ""))
     routes = RouteTable.compile(loaded.config.routes)
-    own = OwnPaths((one.path, one.hosts, one) for one in _served(loaded.config))
     yield f"{method} {_shown(path)} " + (f"for the host {host}" if host else "without a host")
+    if method in REFUSED_METHODS:
+        yield f"refused: 405 method_refused: {method} is never forwarded"
+        return
     try:
-        endpoint = own.find(host, path)
+        own = _own_paths(loaded.config).find(host, path)
     except RequestRefused as refusal:
         yield f"refused: {refusal.status} {refusal.reason}: {refusal}"
         return
-    if endpoint is not None:
-        place = loaded.source.fault(("issuers", endpoint.issuer), "").where
-        yield f"{place}: answered here: {endpoint.key} of issuer {endpoint.issuer}"
+    if own is not None:
+        place = loaded.source.fault(("issuers", own[0].issuer), "").where
+        yield f"{place}: {_own(loaded.config, method, *own)}"
         return
     steps = explain(routes, method, host, path)
     yield from _aligned([(f"routes[{n}]", step.name, why) for n, (step, why) in enumerate(steps)])
@@ -64,7 +67,8 @@ def explanation(loaded: Loaded, method: str, url: str) -> Iterator[str]:
         yield f"answered: {missing.status} {missing.reason}: {missing}"
     else:
         place = loaded.source.fault(("routes", len(steps) - 1), "").where
-        yield f"{place}: to upstream {route.upstream}; {_demand(route)}"
+        ends = _ends_sessions(loaded.config, route, method, path)
+        yield f"{place}: to upstream {route.upstream}; {_demand(route)}{ends}"
 
 
 def _demand(route: RouteConfig) -> str:
@@ -72,6 +76,33 @@ def _demand(route: RouteConfig) -> str:
     if route.auth == "required":
         return f"a token of {issuers} is required"
     return f"a token of {issuers} is verified if given" if route.auth == "optional" else "no token"
+
+
+def _own_paths(config: Config) -> OwnPaths[tuple[Served, bool]]:
+    """The token paths, and whether they are without their slash."""
+    served = _served(config)
+    exact = [(one.path, one.hosts, (one, False)) for one in served]
+    bare = [(one.path.rstrip("/"), one.hosts, (one, True)) for one in served if one.path != "/"]
+    return OwnPaths([*exact, *(each for each in bare if each[0] != each[2][0].path)])
+
+
+def _own(config: Config, method: str, one: Served, is_bare: bool) -> str:
+    if is_bare:
+        return f"redirected with 301 to {one.path}, {one.key} of issuer {one.issuer}"
+    upstream = upstream_of(one.issuer, config.issuers[one.issuer], tuple(config.upstreams))
+    if one.key == "obtain" and method != "POST":
+        return f"to upstream {upstream}; {one.key} of issuer {one.issuer} answers POST alone"
+    return f"answered here: {one.key} of issuer {one.issuer}"
+
+
+def _ends_sessions(config: Config, route: RouteConfig, method: str, path: bytes) -> str:
+    ending = [
+        name
+        for name in route.issuers
+        for one in config.issuers[name].revoke_on
+        if method in one.methods and one.path.encode() == path and route.auth != "none"
+    ]
+    return f"; a success ends the sessions of the bearer ({', '.join(ending)})" if ending else ""
 
 
 def _served(config: Config) -> tuple[Served, ...]:

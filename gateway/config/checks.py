@@ -5,13 +5,12 @@ Each check yields key paths with messages; whoever calls it knows the lines.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import combinations
 
-from gateway.config.endpoints import collisions, key_path, upstream_of
 from gateway.config.faults import KeyPath, written
 from gateway.config.issuer import IssuerConfig
+from gateway.config.life_cycle import life_cycle, life_cycle_doubts, same_endpoints
 from gateway.config.parts import Parts
-from gateway.config.route import RouteConfig
+from gateway.config.route import RouteConfig, covers_path
 from gateway.config.server import AdminConfig, ServerConfig, StoreConfig
 from gateway.config.upstream import UpstreamConfig
 from gateway.config.wording import no_such
@@ -41,22 +40,13 @@ def check(parts: Parts) -> Findings:
     for path, route in routes.items():
         yield from _route(path, route, parts)
     yield from _shadows(routes, parts)
-    yield from _same_endpoints(issuers, parts)
+    yield from same_endpoints(issuers, parts)
     yield from _listeners(parts)
 
 
 def doubts(parts: Parts) -> Findings:
     """What works, and is probably not meant."""
-    issuers = {str(path[-1]): issuer for path, issuer in parts.of_kind(IssuerConfig).items()}
-    for one, rival in collisions(issuers, parts.upstreams):
-        if not rival.is_named:
-            yield (
-                ("issuers", one.issuer),
-                f"its default endpoints.{one.key} is the path of issuer {rival.issuer}, "
-                "which answers it: set endpoints",
-            )
-    yield from _deaf(issuers, parts)
-    yield from _shared_secrets(issuers)
+    yield from life_cycle_doubts(parts)
     routes = parts.of_kind(RouteConfig).values()
     upstreams = parts.of_kind(UpstreamConfig).values()
     believed = {name for route in routes for name in route.issuers}
@@ -100,65 +90,7 @@ def _issuer(path: KeyPath, issuer: IssuerConfig, parts: Parts) -> Findings:
         )
     if _OURS.fullmatch(issuer.auth_header_name):
         yield (*path, "auth_header_name"), "this header belongs to the connection"
-    yield from _life_cycle(path, issuer, parts)
-
-
-def _life_cycle(path: KeyPath, issuer: IssuerConfig, parts: Parts) -> Findings:
-    has_upstream = upstream_of(str(path[-1]), issuer, parts.upstreams) is not None
-    named = issuer.endpoints.model_fields_set if "endpoints" in issuer.model_fields_set else set()
-    keys = ["obtain"] if issuer.signing_key is not None else ["obtain", "refresh"]
-    for key in keys:
-        if not has_upstream and key in named and getattr(issuer.endpoints, key) is not None:
-            yield (*path, "endpoints", key), "needs upstream: NAME, where it is forwarded"
-    if issuer.check_user is not None and not has_upstream:
-        yield (*path, "check_user"), "needs upstream: NAME, where it is asked"
-    if issuer.cookie is not None and issuer.is_single:
-        yield (*path, "cookie"), "this profile's token is the access token too: it can't be hidden"
-    if issuer.cookie is not None and issuer.cookie.same_site == "none" and not issuer.cookie.secure:
-        yield (*path, "cookie", "same_site"), "browsers take none only with secure: true"
-    if issuer.profile != "simplejwt" and "auth_token_classes" in issuer.model_fields_set:
-        yield (*path, "auth_token_classes"), "only of the profile simplejwt"
-    paths: dict[str, str] = {}
-    for key, endpoint in issuer.endpoints.paths().items():
-        if endpoint in paths:
-            yield (*path, "endpoints", key), f"the same path as {paths[endpoint]}"
-        paths[endpoint] = key
-
-
-def _same_endpoints(issuers: Mapping[str, IssuerConfig], parts: Parts) -> Findings:
-    for one, rival in collisions(issuers, parts.upstreams):
-        if one.is_named and rival.is_named and one.issuer != rival.issuer:
-            yield key_path(one), f"the same path as {written(key_path(rival))}"
-
-
-def _shared_secrets(issuers: Mapping[str, IssuerConfig]) -> Findings:
-    """Issuers of which each takes the other's tokens for its own."""
-    for (name, one), (other_name, other) in combinations(issuers.items(), 2):
-        shared = {one.signing_key, *one.verifying_key} & {other.signing_key, *other.verifying_key}
-        is_told = one.issuer != other.issuer or not (
-            not one.audience or not other.audience or set(one.audience) & set(other.audience)
-        )
-        if shared - {None} and not is_told and one.token_type_claim == other.token_type_claim:
-            yield (
-                ("issuers", other_name),
-                f"has a key of issuer {name}: each takes the other's tokens for its own; give them "
-                "keys, or issuer or audience, of their own",
-            )
-
-
-def _deaf(issuers: Mapping[str, IssuerConfig], parts: Parts) -> Findings:
-    """`revoke_on` paths whose bearer the gateway does not learn."""
-    routes = list(parts.of_kind(RouteConfig).values())
-    for name, issuer in issuers.items():
-        for index, one in enumerate(issuer.revoke_on):
-            if not any(
-                route.auth != "none"
-                and name in route.issuers
-                and _covers_path(route.path, f"={one.path}")
-                for route in routes
-            ):
-                where = ("issuers", name, "revoke_on", index, "path")
-                yield where, f"no route asks for a token of {name} there: it ends no session"
+    yield from life_cycle(path, issuer, parts)
 
 
 def _identity(path: KeyPath, upstream: UpstreamConfig) -> Findings:
@@ -233,17 +165,10 @@ def _shadows(routes: Mapping[KeyPath, RouteConfig], parts: Parts) -> Findings:
 def _covers(first: RouteConfig, second: RouteConfig) -> bool:
     """Whether each request that `second` matches is one that `first` matches."""
     return (
-        _covers_path(first.path, second.path)
+        covers_path(first.path, second.path)
         and _covers_all(first.methods, second.methods, str.__eq__)
         and _covers_all(first.hosts, second.hosts, _covers_host)
     )
-
-
-def _covers_path(first: str, second: str) -> bool:
-    if first.startswith("="):
-        return first == second
-    plain = second.removeprefix("=")
-    return plain == first or plain.startswith(first if first.endswith("/") else f"{first}/")
 
 
 def _covers_host(first: str, second: str) -> bool:

@@ -15,7 +15,7 @@ from gateway.config.units import (
     Host,
     HttpUrl,
     Method,
-    Origin,
+    NamedOrigin,
     PositiveDuration,
     Text,
     UrlPath,
@@ -99,7 +99,7 @@ class CookieConfig(Section):
     )
     same_site: Literal["strict", "lax", "none"] = key("strict", description="SameSite.")
     secure: bool = key(True, description="Only sent over HTTPS.")
-    origins: tuple[Origin, ...] = key(
+    origins: tuple[NamedOrigin, ...] = key(
         (), description="Other origins whose pages may use the cookie, such as https://app.example."
     )
 

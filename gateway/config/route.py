@@ -114,3 +114,11 @@ class RouteConfig(Section):
         None, description="Largest request body; null: as server.max_body_size."
     )
     cors: CorsConfig | None = key(None, description="Null: left to the upstream.")
+
+
+def covers_path(first: str, second: str) -> bool:
+    """Whether each path that `second` matches is one that `first` matches."""
+    if first.startswith("="):
+        return first == second
+    plain = second.removeprefix("=")
+    return plain == first or plain.startswith(first if first.endswith("/") else f"{first}/")

@@ -26,8 +26,8 @@ _STORE_URL = re.compile(
 def _store_url(value: str) -> str:
     if not _STORE_URL.fullmatch(value):
         raise ValueError(
-            "must begin with memory:// redis:// rediss:// unix:// redis+sentinel:// or "
-            "redis+cluster://"
+            "must be memory://, or the place of a Redis behind redis:// rediss:// unix:// "
+            "redis+sentinel:// or redis+cluster://, such as redis://localhost:6379/0"
         )
     return value
 

@@ -115,6 +115,12 @@ def _origin(value: str) -> str:
     return value
 
 
+def _named_origin(value: str) -> str:
+    if value == "*" or not _ORIGIN.fullmatch(value):
+        raise ValueError("must be an origin such as https://app.example.org")
+    return value
+
+
 def _is_text_or_int(value: Any) -> bool:
     return isinstance(value, str | int) and not isinstance(value, bool)
 
@@ -181,3 +187,4 @@ UrlPath = Annotated[
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 Host = Annotated[str, AfterValidator(_host)]
 Origin = Annotated[str, AfterValidator(_origin)]
+NamedOrigin = Annotated[str, AfterValidator(_named_origin)]

@@ -66,7 +66,7 @@ class AsgiLane:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
         started = self._clock()
-        status, reason, user = 499, "", ""
+        status, reason = 499, ""
         if self._proxy.trusts(request.peer):
             request_id = self._request_ids.accept(request.header(b"x-request-id"))
         else:
@@ -78,7 +78,7 @@ class AsgiLane:
                 status = await self._answer_own(decision, receive, send)
                 return
             if decision.identity is not None:
-                user = decision.identity.user_id
+                request.user = decision.identity.user_id
             if (rate := decision.site.rate) is not None:
                 who = rate.who(decision)
                 await self._limiter.admit(
@@ -115,7 +115,7 @@ class AsgiLane:
                         route=request.route,
                         status=status,
                         reason=reason,
-                        user=user,
+                        user=request.user,
                         seconds=self._clock() - started,
                         request_id=request_id,
                     )

@@ -6,7 +6,8 @@ Rules
 - A failure before the head is an error to answer; after it, a truncation that the client sees.
 - One retry, only where it can't hurt: nothing came back on a connection that was reused, the
   method is idempotent, and all that was sent is still held.
-- The client's leaving frees the upstream connection.
+- The client's leaving frees the upstream connection, but where a success ends sessions: that must
+  be learned. Where it can't be, they end too.
 """
 
 import asyncio
@@ -100,7 +101,7 @@ class Transfer:
             self._exchange = exchange
             connection.begin(exchange, data, is_head=forward.is_head, is_whole=is_whole)
             if is_whole:
-                exchange.on_long_wait = self._watch
+                exchange.on_long_wait = self._leaving
             else:
                 self._uploader = asyncio.create_task(self._upload(exchange, connection))
             try:
@@ -118,6 +119,8 @@ class Transfer:
                 )
                 connection.abandon(exchange)
                 if not (retries and was_stale):
+                    if forward.ends_sessions:  # it may have been done, and only the answer is lost
+                        await self._end()
                     raise
                 retries -= 1
                 connection = await upstream.connect()
@@ -140,9 +143,7 @@ class Transfer:
             headers = [field for field in headers if field[0].lower() != b"content-length"]
         self.status = exchange.status
         if self._forward.ends_sessions and 200 <= exchange.status < 300:
-            identity = self._forward.identity
-            assert identity is not None  # decided so
-            await self._end_sessions(identity)
+            await self._end()
         start = {
             "type": "http.response.start",
             "status": exchange.status,
@@ -187,7 +188,7 @@ class Transfer:
         else:
             exchange.sent()
             connection.finish()
-            exchange.on_long_wait = self._watch
+            exchange.on_long_wait = self._leaving
 
     async def _read_body(self) -> tuple[bytes, bool]:
         """The next piece of the client's body, and whether it is the last."""
@@ -202,6 +203,17 @@ class Transfer:
             return data
         piece = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
         return piece + b"0\r\n\r\n" if is_last else piece
+
+    async def _end(self) -> None:
+        """Ends the sessions of the bearer."""
+        identity = self._forward.identity
+        assert identity is not None  # decided so
+        await self._end_sessions(identity)
+
+    @property
+    def _leaving(self) -> Callable[[], None] | None:
+        """What to do when the answer takes long."""
+        return None if self._forward.ends_sessions else self._watch
 
     def _watch(self) -> None:
         """The answer takes long: from now on notice the client's leaving."""

@@ -74,7 +74,7 @@ class Obtain(TokenEndpoint):
         names = self.desk.wire.pair_names
         tokens = {name: holder[name] for name in names if isinstance(holder.get(name), str)}
         try:
-            own = await self.desk.sessions.begin(tokens)
+            own = await self.desk.sessions.begin(tokens, on_user=call.request.note_user)
         except AuthenticationFailed as error:
             _LOG.error(
                 "issuer %r: a login's token is not good by the settings (%s): are algorithm, keys, "

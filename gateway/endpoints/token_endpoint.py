@@ -9,9 +9,9 @@ Rules
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.authentication import Authenticator
 from gateway.config import IssuerConfig
@@ -33,6 +33,7 @@ from gateway.proxy import Call, Site
 from gateway.request import RequestHead
 from gateway.tokens.jwks import KeysNeeded
 from gateway.tokens.revocation import RevocationView
+from gateway.tokens.rules import clean_name
 from gateway.tokens.sessions import UPSTREAM_SKEW, Sessions
 
 LARGEST_BODY = 64 * 1024
@@ -165,6 +166,12 @@ class TokenEndpoint(ABC):
         if identity is not None:
             self.desk.view.check(identity)
         return identity
+
+    def _note_user(self, request: RequestHead, claims: Mapping[str, Any]) -> None:
+        """For the access log: whose token it was."""
+        verifier = self.desk.sessions.issuer.verifier
+        named = claims.get(verifier.user_claim, claims.get("username"))
+        request.note_user(clean_name(named) or "")
 
     def _credentials(self, request: RequestHead) -> str | None:
         header = request.header(self.desk.config.auth_header_name.lower().encode())

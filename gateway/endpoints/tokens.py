@@ -30,6 +30,7 @@ class Refresh(TokenEndpoint):
         if desk.upstream is not None and desk.config.check_user is not None:
             approve = partial(desk.upstream.approves, call)
         given = await self._judged(desk.sessions.refresh(token, approve=approve), cookie)
+        self._note_user(call.request, given.claims)
         shown = given.refresh if cookie is None else None
         content = desk.wire.refreshed(access=given.access, refresh=shown, claims=given.claims)
         answer = self._written(content, call.request)
@@ -46,6 +47,7 @@ class Verify(TokenEndpoint):
     async def perform(self, call: Call, body: bytes) -> Answer:
         token = self._fields(call, body).text(self.desk.wire.verify_field)
         examined = await self._judged(self.desk.sessions.verify(token))
+        self._note_user(call.request, examined.claims)
         return self._written(self.desk.wire.verified(token, examined.claims), call.request)
 
 
@@ -59,7 +61,8 @@ class Blacklist(TokenEndpoint):
         if desk.config.profile == "drf-jwt" and await self._bearer(call.request) is None:
             raise desk.authenticator.missing()
         token, use, cookie = self._token(call, self._fields(call, body))
-        await self._judged(desk.sessions.end(token, use=use), cookie)
+        ended = await self._judged(desk.sessions.end(token, use=use), cookie)
+        self._note_user(call.request, ended.claims)
         answer = self._written(desk.wire.blacklisted(token), call.request)
         return answer if cookie is None else answer.with_headers(*cookie.clear())
 
@@ -93,6 +96,7 @@ class BlacklistAll(TokenEndpoint):
         user = await self._user(call, fields, cookie)
         if not user:
             raise GivenTokenRefused(Flaw.NO_USER, issuer=desk.name, endpoint=self.key)
+        call.request.note_user(user)
         await desk.sessions.end_all(user, why="logout_all")
         answer = self._written(desk.wire.all_blacklisted(), call.request)
         return answer if cookie is None else answer.with_headers(*cookie.clear())

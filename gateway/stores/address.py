@@ -14,6 +14,7 @@ from redis.asyncio.connection import AbstractConnection
 Host = tuple[str, int]
 
 _PORT, _SENTINEL_PORT = 6379, 26379
+_OPTIONS = ("db", "ssl_ca_certs", "sentinel_password")
 
 
 class Layout(Enum):
@@ -74,6 +75,9 @@ def read_address(url: str) -> StoreAddress:
         raise ValueError("a store's URL begins with redis, rediss or unix")
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    for name in query:
+        if name not in _OPTIONS:
+            raise ValueError(f"a store's URL takes no such option; known: {', '.join(_OPTIONS)}")
     credentials, _, places = parts.netloc.rpartition("@")
     username, _, password = credentials.partition(":")
     common: dict[str, Any] = {
@@ -94,6 +98,8 @@ def read_address(url: str) -> StoreAddress:
         hosts = _hosts(places, _SENTINEL_PORT)
         return StoreAddress(Layout.SENTINEL, hosts, master=segments[0], database=database, **common)
     if layout_name == "cluster":
+        if segments or "db" in query:
+            raise ValueError("a cluster has no numbered databases")
         return StoreAddress(Layout.CLUSTER, _hosts(places, _PORT), **common)
     if layout_name:
         raise ValueError("a store is redis, redis+sentinel or redis+cluster")

@@ -89,15 +89,15 @@ class Breaker:
 
     async def _warn_of_eviction(self, topology: Topology) -> None:
         for node in topology.nodes:
-            if node.name not in self._warned and (policy := await self._eviction(node)):
+            policy = await self._eviction(node) if node.name not in self._warned else ""
+            if policy not in ("", _LEAST_POLICY):
                 self._warned.add(node.name)
-                if policy != _LEAST_POLICY:
-                    _LOG.warning(
-                        "%s has maxmemory-policy %s: eviction would bring revoked tokens back to "
-                        "life; set it to noeviction",
-                        node.name,
-                        policy,
-                    )
+                _LOG.warning(
+                    "%s has maxmemory-policy %s: eviction would bring revoked tokens back to "
+                    "life; set it to noeviction",
+                    node.name,
+                    policy,
+                )
 
     async def _eviction(self, node: Node) -> str:
         try:

@@ -81,6 +81,8 @@ class Ledger:
     def revoke(
         self, key: SessionKey, session: Session, presented: Presented, policy: Policy
     ) -> None:
+        if policy.is_single:  # the token that was presented is an access token
+            self.see_access_life(presented.life, policy)
         longest = self.access_life(policy)
         session.record = session.record._replace(is_revoked=True)
         session.lease, session.owner = 0, ""

@@ -81,6 +81,7 @@ class MemoryStore:
         self._ledger.remain(key, session, self._ledger.renewed(record, policy))
         if policy.is_single and policy.detects_reuse:
             overlap = max(policy.grace, 0)
+            self._ledger.see_access_life(presented.life, policy)
             until = now + self._ledger.access_life(policy) + overlap
             since = (now + overlap) / 1000
             self._ledger.tell(

@@ -16,8 +16,6 @@ from redis.exceptions import ConnectionError as Disconnected
 from gateway.stores.link import Answers, Link
 from gateway.stores.scripts import Command
 
-MAX_CONNECTIONS = 32  # of no effect any more; `RedisStore.from_url` still names it
-
 
 class Node:
     """A server. `open_connection` makes a connection to it, `name` says in logs which it is."""

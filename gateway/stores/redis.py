@@ -13,7 +13,6 @@ from gateway.stores.breaker import Breaker
 from gateway.stores.caller import Caller
 from gateway.stores.counters import FIRST_BAR
 from gateway.stores.deeds import Deed, Deeds, always, is_reused
-from gateway.stores.node import MAX_CONNECTIONS
 from gateway.stores.outbox import Outbox
 from gateway.stores.scripts import (
     CLAIM,
@@ -79,7 +78,6 @@ class RedisStore:
         key_prefix: str = "gw",
         timeout: float = 0.25,
         retention: int,
-        max_connections: int = MAX_CONNECTIONS,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> "RedisStore":
@@ -89,7 +87,7 @@ class RedisStore:
         """
         address = read_address(url)
         return cls(
-            finder_of(address, timeout=timeout, size=max_connections),
+            finder_of(address, timeout=timeout),
             name=str(address),
             key_prefix=key_prefix,
             timeout=timeout,

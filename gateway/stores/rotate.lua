@@ -29,6 +29,7 @@ redis.call('HSET', KEYS[4], 'g', text(successor), 'r', text(now))
 remain(renewed(record.ends_at))
 if is_single and detects_reuse then
   local overlap = math.max(grace, 0)
+  see_access_life(life)
   append('g', id, now + longest_access_life() + overlap, now + overlap, successor)
 end
 return answer(successor, now, record.ends_at)

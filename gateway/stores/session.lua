@@ -126,6 +126,9 @@ local function remember_access(record, token, expiry)
 end
 
 local function revoke(record)
+  if is_single then
+    see_access_life(life)  -- the token that was presented is an access token
+  end
   local alive = longest_access_life()
   redis.call('HSET', KEYS[4], 'x', '1')
   redis.call('HDEL', KEYS[4], 'j', 'l', 'o')

@@ -76,7 +76,7 @@ class Finder(Protocol):
     def node(self, host: Host) -> Node: ...
 
 
-def finder_of(address: StoreAddress, *, timeout: float, size: int) -> Finder:
+def finder_of(address: StoreAddress, *, timeout: float) -> Finder:
     if address.layout is Layout.SENTINEL:
         return _Sentinels(address, timeout=timeout)
     if address.layout is Layout.CLUSTER:

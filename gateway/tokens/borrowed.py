@@ -1,7 +1,8 @@
 """The life cycle where the gateway holds no signing key: the upstream refreshes, under a claim.
 
 Rules
-- A token is spent once: who holds the claim asks the upstream, the others wait for its answer.
+- A token is spent once: who holds the claim asks the upstream, the others wait for its answer. In
+  one process they share its failure too.
 - The answer is kept for the grace, encrypted by a key that only who holds the token can derive.
 - What the upstream refuses gives the claim back; what it has done is never undone by an outage.
 """
@@ -55,16 +56,20 @@ class BorrowedSessions(Sessions):
     def __init__(self, *args: Any, lease: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lease = lease
+        self._under_way: dict[str, asyncio.Task[Any]] = {}  # by the token's text
         # Whether the upstream rotates shows in its answers; its access tokens name no generation.
         policy = replace(self.terms.policy, rotates=True, is_single=False)
         self.terms = replace(self.terms, policy=policy)
 
-    async def begin(self, tokens: Mapping[str, str]) -> Mapping[str, str]:
+    async def begin(
+        self, tokens: Mapping[str, str], *, on_user: Callable[[str], None] = lambda user: None
+    ) -> Mapping[str, str]:
         """Records the session of a login; its tokens stay as they are."""
         name = "token" if self.config.is_single else "refresh"
         if name not in tokens:
             return tokens
         taken = await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+        on_user(taken.identity.user_id)
         access = await self._access_of(tokens) or taken
         try:
             await self._store.open_session(
@@ -91,6 +96,22 @@ class BorrowedSessions(Sessions):
         `ask` has the upstream refresh it, and raises what stands in its way; `read` reads an
         answer that was kept.
         """
+        under_way = self._under_way.get(token)
+        if under_way is None:
+            work = self._refresh(token, ask, read, approve)
+            under_way = self._under_way[token] = asyncio.create_task(work)
+            under_way.add_done_callback(lambda _: self._under_way.pop(token, None))
+        # A client that leaves must not take the others' answer with it, nor what is spent.
+        answer: _Answer = await asyncio.shield(under_way)
+        return answer
+
+    async def _refresh(
+        self,
+        token: str,
+        ask: Callable[[], Awaitable[_Answer]],
+        read: Callable[[bytes], _Answer],
+        approve: Approve | None,
+    ) -> _Answer:
         with self._counted_failures():
             taken = await self.examine(token, self.terms.use)
         claim = await self._claimed(taken)
@@ -116,9 +137,9 @@ class BorrowedSessions(Sessions):
                     if claim.verdict is not Verdict.CURRENT:
                         return claim
                     await asyncio.sleep(POLL)
-        except TimeoutError as error:
+        except TimeoutError as error:  # another gateway holds it, and its upstream is silent
             self.tally.refresh("unavailable")
-            raise StoreUnavailable(issuer=self.issuer.name) from error
+            raise UpstreamError.timeout() from error
 
     async def verdict_on(self, taken: Examined) -> Verdict:
         key, presented = await self._resolved(taken)

@@ -10,7 +10,6 @@ Rules (RFC 9700 §4.14.2)
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeVar
 
 from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable
@@ -20,32 +19,17 @@ from gateway.tokens.issuer import Issuer
 from gateway.tokens.issuing import Issuing, Refreshed
 from gateway.tokens.jwks import KeysNeeded
 from gateway.tokens.revocation import RevocationView
+from gateway.tokens.tally import Tally
 from gateway.tokens.terms import Terms, milliseconds
 from gateway.tokens.verifier import Examined, Use
 
 # Of a fresh login's tokens: how far the upstream's clock may be ahead, in seconds.
 UPSTREAM_SKEW = 60.0
 
-_OUTCOMES = {
-    Verdict.CURRENT: "rotated",
-    Verdict.ROTATED: "rotated",
-    Verdict.REPLAYED: "replayed",
-    Verdict.REUSED: "reuse",
-    Verdict.REVOKED: "revoked",
-}
-
 _T = TypeVar("_T")
 
 # Asks the upstream, with a fresh access token, whether its user may still have one.
 Approve = Callable[[str], Awaitable[bool]]
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """Who counts what happens: outcomes of refreshes, and why sessions were ended."""
-
-    refresh: Callable[[str], None] = lambda outcome: None
-    revocation: Callable[[str], None] = lambda why: None
 
 
 class Sessions:
@@ -71,7 +55,9 @@ class Sessions:
         self._new_session = new_session
         self._issuing = Issuing(issuer, self.terms)
 
-    async def begin(self, tokens: Mapping[str, str]) -> Mapping[str, str]:
+    async def begin(
+        self, tokens: Mapping[str, str], *, on_user: Callable[[str], None] = lambda user: None
+    ) -> Mapping[str, str]:
         """A login's tokens, by their names in its answer, as the client is to get them.
 
         While the store is away they stay as they are, to be adopted when they are refreshed.
@@ -81,6 +67,7 @@ class Sessions:
         if name not in tokens:
             return tokens
         taken = await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+        on_user(taken.identity.user_id)
         access = taken
         if "access" in tokens and not self.config.is_single:
             access = await self.examine(tokens["access"], Use.ACCESS, skew=UPSTREAM_SKEW)
@@ -131,8 +118,18 @@ class Sessions:
         return taken
 
     async def standing(self, token: str) -> Examined:
-        """A token that refreshes, if it could now; raises as `refresh` does."""
-        return await self._stood(await self.examine(token, self.terms.use))
+        """A token that refreshes, if it would now: also one that would be replayed.
+
+        One that was spent long before ends its session. Raises as `refresh` does.
+        """
+        taken = await self.examine(token, self.terms.use)
+        verdict = await self._reported(self.verdict_on(taken))
+        if verdict is Verdict.REUSED:
+            await self._reported(self.end_session_of(taken))
+            self.tally.revocation("reuse")
+        if verdict in (Verdict.REUSED, Verdict.REVOKED):
+            raise self._revoked()
+        return taken
 
     async def end(self, token: str, *, use: Use | None = None) -> Examined:
         """Logout: ends the session of this token; raises as `refresh` does."""
@@ -236,9 +233,7 @@ class Sessions:
 
     def _count(self, verdict: Verdict) -> None:
         """Counts a refresh; raises for one that the store refused."""
-        self.tally.refresh(_OUTCOMES[verdict])
-        if verdict is Verdict.REUSED:
-            self.tally.revocation("reuse")
+        self.tally.spent(verdict)
         if verdict in (Verdict.REUSED, Verdict.REVOKED):
             raise self._revoked()
 

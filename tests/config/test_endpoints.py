@@ -213,6 +213,7 @@ def test_two_issuers_may_not_name_one_path(tmp_path: Path) -> None:
     [fault] = faults_of(tmp_path, text)
     assert fault == (
         "config.yaml:9: issuers.b.endpoints.verify: the same path as issuers.a.endpoints.refresh"
+        "; give both endpoints.hosts, or other paths"
     )
 
 
@@ -268,3 +269,33 @@ def test_more_workers_need_a_shared_store(tmp_path: Path) -> None:
         fault.startswith("config.yaml:1: server.workers: more than one worker needs a store")
         for fault in faults
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "wording"),
+    [
+        ("refresh_token_lifetime: 1m", "refresh_token_lifetime", "shorter than access"),
+        ("refresh_grace: 2d", "refresh_grace", "a stolen token stays good"),
+    ],
+)
+def test_odd_lives_are_doubts(tmp_path: Path, text: str, where: str, wording: str) -> None:
+    loaded = load_text(tmp_path, file_with(issuer="{@ISSUER, " + text + "}"))
+    [doubt] = [one for one in loaded.warnings if one.key == f"issuers.students.{where}"]
+    assert wording in doubt.message
+
+
+@pytest.mark.parametrize(
+    ("cookie", "key", "wording"),
+    [
+        ("{origins: ['*']}", "cookie.origins[0]", "must be an origin such as"),
+        ("{name: __Host-r}", "cookie.name", "only with secure: true and path: /"),
+        ("{name: __Secure-r, secure: false}", "cookie.name", "only with secure: true"),
+        ("{same_site: none, secure: false}", "cookie.same_site", "only with secure: true"),
+    ],
+)
+def test_a_cookie_that_would_not_work_is_refused(
+    tmp_path: Path, cookie: str, key: str, wording: str
+) -> None:
+    [fault] = faults_of(tmp_path, file_with(issuer="{@ISSUER, cookie: " + cookie + "}"))
+    assert fault.startswith(f"config.yaml:4: issuers.students.{key}: ")
+    assert wording in fault

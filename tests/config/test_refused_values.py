@@ -36,7 +36,7 @@ REFUSED = [
     ("server", "{trusted_proxies: [lan]}", "1: server.trusted_proxies[0]: must be a network"),
     ("server", "{trusted_proxies: [5]}", "1: server.trusted_proxies[0]: must be a network"),
     # store, admin, logging, tracing
-    ("store", "{url: 'mysql://x'}", "2: store.url: must begin with memory:// redis://"),
+    ("store", "{url: 'mysql://x'}", "2: store.url: must be memory://, or the place of a Redis"),
     ("store", "{on_outage: maybe}", "2: store.on_outage: must be deny or allow"),
     ("admin", "{port: 8080}", "9: admin.port: the admin listener needs an address of its own"),
     ("logging", "{level: trace}", "10: logging.level: must be debug, info, warning or error"),

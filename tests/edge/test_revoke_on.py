@@ -1,10 +1,15 @@
 """`revoke_on`: a success of the app at a listed path ends its bearer's sessions."""
 
+import asyncio
+import time
+from pathlib import Path
+
 import pytest
 
 from tests.endpoints.conftest import Driving, driving
 from tests.endpoints.driving import LOGIN, Asked, Driven, pair, said
 from tests.factories import SECRET
+from tests.servers import RunningGateway, Script, Upstreamed, gateway_running, scripted
 
 CHANGE = "/password/change/"
 ISSUER = f"signing_key: {SECRET}, revoke_on: [{{path: {CHANGE}}}]"
@@ -86,3 +91,90 @@ async def test_an_outage_is_not_the_clients_business(driving: Driving, body: byt
         own = (await gateway.refresh(pair()["refresh"])).said
         assert await request(gateway, own["access"]) == 200
         assert (await gateway.call(own["access"])).status == 401
+
+
+# Whoever leaves before the answer has changed the password all the same
+
+CONFIG = """
+logging: {{access_log: false}}
+issuers:
+  students: {{signing_key: {secret}, revoke_on: [{{path: /password/change/}}]}}
+upstreams:
+  students: {{servers: ["http://127.0.0.1:{port}"], timeouts: {{read: 300ms}}}}
+routes:
+  - {{path: /, auth: required, issuers: [students], upstream: students}}
+"""
+
+
+def written(token: str, path: str = CHANGE) -> bytes:
+    method = "POST" if path == CHANGE else "GET"
+    return (
+        f"{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n"
+        "Connection: close\r\n" + ("Content-Length: 0\r\n" if path == CHANGE else "") + "\r\n"
+    ).encode()
+
+
+async def status_of(gateway: RunningGateway, token: str, path: str) -> bytes:
+    return (await gateway.exchange(written(token, path)))[9:12]
+
+
+async def late(connection: Upstreamed) -> None:
+    while b" /password/" in await connection.head():
+        await asyncio.sleep(0.2)
+        await connection.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+async def silent(connection: Upstreamed) -> None:
+    if b" /password/" not in await connection.head():
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    else:
+        await asyncio.sleep(30)
+
+
+async def dying(connection: Upstreamed) -> None:
+    if b" /password/" not in await connection.head():
+        await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    else:
+        connection.reset()
+
+
+async def test_a_client_that_leaves_before_the_answer_ends_them_too(tmp_path: Path) -> None:
+    async with scripted(late) as app:
+        config = CONFIG.format(secret=SECRET, port=app.port)
+        async with gateway_running(config, tmp_path) as gateway:
+            token = pair()["access"]
+            client = await gateway.connect()
+            await client.send(written(token))
+            while not app.heads:
+                await asyncio.sleep(0.005)
+            await client.close()
+            deadline = time.monotonic() + 5
+            while await status_of(gateway, token, "/api/") != b"401":
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(("script", "status"), [(silent, b"504"), (dying, b"502")])
+async def test_an_answer_that_is_lost_may_have_been_a_success(
+    tmp_path: Path, script: Script, status: bytes
+) -> None:
+    async with scripted(script) as app:
+        config = CONFIG.format(secret=SECRET, port=app.port)
+        async with gateway_running(config, tmp_path) as gateway:
+            token = pair()["access"]
+            assert await status_of(gateway, token, "/api/") == b"200"
+            assert await status_of(gateway, token, CHANGE) == status
+            assert await status_of(gateway, token, "/api/") == b"401"
+
+
+async def test_what_never_reached_the_app_ends_nothing(tmp_path: Path) -> None:
+    async with scripted(late) as app:
+        port = app.port
+    config = CONFIG.format(secret=SECRET, port=port)
+    async with gateway_running(config, tmp_path) as gateway:
+        token = pair()["access"]
+        assert await status_of(gateway, token, CHANGE) == b"502"
+        assert not gateway.gateway.view.is_revoked(
+            gateway.gateway.sessions["students"].issuer.verifier.verify(token.encode())
+        )

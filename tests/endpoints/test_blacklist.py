@@ -142,12 +142,23 @@ async def test_nobody_in_particular_ends_nothing(
     assert (await gateway.ask(LOGOUT_ALL, body, *headers)).status == 401
 
 
-async def test_a_spent_refresh_token_ends_nothing(gateway: Driven) -> None:
-    old = pair()["refresh"]
+async def test_a_refresh_token_that_was_spent_long_before_gives_itself_away(
+    gateway: Driven,
+) -> None:
+    old, other = pair()["refresh"], (await gateway.refresh(pair()["refresh"])).said
     tokens = (await gateway.refresh(old)).said
     tokens = (await gateway.refresh(tokens["refresh"])).said
     assert (await gateway.ask(LOGOUT_ALL, {"refresh": old})).status == 401
-    assert (await gateway.call(tokens["access"])).status == 200
+    assert (await gateway.call(tokens["access"])).status == 401
+    assert (await gateway.call(other["access"])).status == 200
+
+
+async def test_the_parent_of_the_newest_ends_all_within_its_grace(gateway: Driven) -> None:
+    """Its client may not have got the answer to its refresh."""
+    old = pair()["refresh"]
+    tokens = (await gateway.refresh(old)).said
+    assert (await gateway.ask(LOGOUT_ALL, {"refresh": old})).status == 200
+    assert (await gateway.call(tokens["access"])).status == 401
 
 
 async def test_a_stale_bearer_beside_a_good_refresh_token(gateway: Driven) -> None:

@@ -98,7 +98,7 @@ async def test_an_answer_without_content_has_no_length(driving: Driving) -> None
         pair(key=OTHER_SECRET),
         {"access": pair()["access"], "refresh": pair()["access"]},
         {**pair(), "access": "a.b.c"},
-        pair(ahead=90),
+        pair(ahead=86400),
     ],
     ids=["another key", "wrong type", "no access token", "clock far ahead"],
 )

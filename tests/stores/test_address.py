@@ -78,3 +78,16 @@ def test_an_encrypted_connection_checks_the_certificate() -> None:
 def test_what_can_not_be_read_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"store|Sentinel|URL|[Pp]ort"):
         read_address(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "wording"),
+    [
+        ("redis://h?retries=3", "takes no such option"),
+        ("redis+cluster://h/3", "no numbered databases"),
+        ("redis+cluster://h?db=3", "no numbered databases"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(url: str, wording: str) -> None:
+    with pytest.raises(ValueError, match=wording):
+        read_address(url)

@@ -156,13 +156,24 @@ async def test_of_a_single_token_the_log_tells_when_the_old_one_ends(
     store: Store, sink: RecordingSink
 ) -> None:
     await opened(store, SINGLE)
-    rotation = await store.rotate(KEY, token(), SINGLE)
+    rotation = await store.rotate(KEY, token(life=SINGLE.access_life), SINGLE)
     await until(lambda: sink.revocations)
     [revocation] = sink.revocations
     assert revocation[:3] == (Kind.GENERATION, "main", KEY.id)
     assert revocation.generation == 1
     assert revocation.since == (rotation.at + SINGLE.grace) / 1000
     assert revocation.until == (rotation.at + SINGLE.grace + SINGLE.access_life) / 1000
+
+
+@pytest.mark.parametrize("deed", ["rotate", "end_session"])
+async def test_a_single_token_that_lives_longer_stays_revoked_for_as_long(
+    store: Store, sink: RecordingSink, deed: str
+) -> None:
+    presented = token(life=20 * SINGLE.access_life, is_managed=False)
+    before = int(time.time() * 1000) / 1000
+    await getattr(store, deed)(KEY, presented, SINGLE)
+    await until(lambda: sink.revocations)
+    assert sink.revocations[0].until >= before + presented.life / 1000
 
 
 @pytest.mark.parametrize(

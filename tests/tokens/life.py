@@ -12,7 +12,8 @@ from gateway.stores import MemoryStore
 from gateway.tokens.issuer import Issuer
 from gateway.tokens.issuing import Refreshed
 from gateway.tokens.revocation import RevocationView
-from gateway.tokens.sessions import Sessions, Tally
+from gateway.tokens.sessions import Sessions
+from gateway.tokens.tally import Tally
 from tests.factories import (
     CLAIMS,
     NOW,

@@ -11,7 +11,7 @@ import pytest
 from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable, UpstreamError
 from gateway.tokens.borrowed import BorrowedSessions
 from gateway.tokens.revocation import RevocationView
-from gateway.tokens.sessions import Tally
+from gateway.tokens.tally import Tally
 from tests.endpoints.driving import TakenAway
 from tests.factories import CLAIMS, NOW, SECRET, FrozenClock, issuer, sign
 
@@ -151,9 +151,31 @@ async def test_who_waits_too_long_is_told_to_come_again() -> None:
         one.sessions.terms.policy,
         lease=10_000,
     )
-    with pytest.raises(StoreUnavailable) as caught:
+    with pytest.raises(UpstreamError) as caught:
         await one.refresh(token)
-    assert caught.value.issuer == "students"
+    assert (caught.value.status, caught.value.reason) == (504, "upstream_timeout")
+
+
+async def test_a_failure_is_that_of_all_who_asked_for_the_same() -> None:
+    one = Setting()
+    asked = 0
+
+    async def ask() -> Any:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0.01)
+        raise UpstreamError.timeout()
+
+    token = pair("0")["refresh"]
+    racers = [one.sessions.refresh_at(token, ask=ask, read=failing) for _ in range(8)]
+    failures = await asyncio.gather(*racers, return_exceptions=True)
+    assert [type(failure) for failure in failures] == [UpstreamError] * 8
+    assert asked == 1
+    assert (await one.refresh(token)).tokens, "the claim was given back"
+
+
+def failing(kept: bytes) -> Any:
+    raise AssertionError("nothing is kept")
 
 
 async def test_a_dead_holders_claim_runs_out() -> None:
