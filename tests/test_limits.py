@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import RateLimited, StoreUnavailable
-from gateway.limits import Limiter, LoginGuard
+from gateway.limits import Limiter, LoginGuard, network_of
 from gateway.stores.memory import MemoryStore
 from tests.factories import FrozenClock
 
@@ -383,3 +383,19 @@ async def test_the_repr_names_nobody(store: WatchedStore) -> None:
     door = Door(store)
     async with door.guard.attempt(["anna"], ADDRESS):
         assert repr(door.guard) == "<LoginGuard students 2 names and addresses in flight>"
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::ffff", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("not:an:address", "not:an:address"),
+        ("", ""),
+    ],
+)
+def test_an_ipv6_client_is_counted_by_its_network(address: str, counted: str) -> None:
+    assert network_of(address) == counted

@@ -403,3 +403,13 @@ async def test_no_password_and_no_token_is_logged(
         await gateway.ask(LOGOUT_ALL, {"refresh": renewed["refresh"]})
     assert "hunter2" not in caplog.text
     assert "eyJ" not in caplog.text
+
+
+async def test_a_proxy_that_is_not_trusted_is_told_once(
+    driving: Driving, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with driving(lambda _: said(pair())) as gateway:
+        for _ in range(2):
+            heard = await gateway.ask(LOGIN, {}, ("x-forwarded-for", "192.0.2.7"))
+            assert heard.status == 200
+    assert caplog.text.count("not in server.trusted_proxies") == 1
