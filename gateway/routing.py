@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from gateway.config import RouteConfig
+from gateway.config import RouteConfig, covers_host
 from gateway.errors import RequestRefused, RouteNotFound
 from gateway.request import simplified
 
@@ -143,10 +143,7 @@ class OwnPaths(Generic[Own]):
 
     def _at(self, host: str, path: bytes) -> Own | None:
         for hosts, own in self._by_path.get(path, ()):
-            if hosts is None or any(
-                host == each or (each.startswith("*.") and host.endswith(each[1:]))
-                for each in hosts
-            ):
+            if hosts is None or any(covers_host(each, host) for each in hosts):
                 return own
         return None
 

@@ -11,7 +11,7 @@ from gateway.config.issuer import (
     RevokeOnConfig,
 )
 from gateway.config.load import KeyFinding, KeyJudge, Loaded, find_file, load
-from gateway.config.route import CorsConfig, RateLimitConfig, RouteConfig
+from gateway.config.route import CorsConfig, RateLimitConfig, RouteConfig, covers_host
 from gateway.config.schema import json_schema
 from gateway.config.secret import Secret
 from gateway.config.server import (
@@ -61,6 +61,7 @@ __all__ = [
     "TimeoutsConfig",
     "TracingConfig",
     "UpstreamConfig",
+    "covers_host",
     "find_file",
     "json_schema",
     "load",

@@ -10,7 +10,7 @@ from gateway.config.faults import KeyPath, written
 from gateway.config.issuer import IssuerConfig
 from gateway.config.life_cycle import life_cycle, life_cycle_doubts, same_endpoints
 from gateway.config.parts import Parts
-from gateway.config.route import RouteConfig, covers_path
+from gateway.config.route import RouteConfig, covers_host, covers_path
 from gateway.config.server import AdminConfig, ServerConfig, StoreConfig
 from gateway.config.upstream import UpstreamConfig
 from gateway.config.wording import no_such
@@ -167,12 +167,8 @@ def _covers(first: RouteConfig, second: RouteConfig) -> bool:
     return (
         covers_path(first.path, second.path)
         and _covers_all(first.methods, second.methods, str.__eq__)
-        and _covers_all(first.hosts, second.hosts, _covers_host)
+        and _covers_all(first.hosts, second.hosts, covers_host)
     )
-
-
-def _covers_host(first: str, second: str) -> bool:
-    return first == second or (first.startswith("*.") and second.endswith(first[1:]))
 
 
 def _covers_all(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.config.faults import KeyPath
 from gateway.config.issuer import IssuerConfig
+from gateway.config.route import covers_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,4 @@ def _rival(one: Served, wanted: Sequence[Served]) -> Served | None:
 def _share_a_host(one: Served, other: Served) -> bool:
     if one.hosts is None or other.hosts is None:
         return True
-    return any(_overlap(a, b) or _overlap(b, a) for a in one.hosts for b in other.hosts)
-
-
-def _overlap(pattern: str, host: str) -> bool:
-    return pattern == host or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+    return any(covers_host(a, b) or covers_host(b, a) for a in one.hosts for b in other.hosts)

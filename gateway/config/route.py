@@ -122,3 +122,8 @@ def covers_path(first: str, second: str) -> bool:
         return first == second
     plain = second.removeprefix("=")
     return plain == first or plain.startswith(first if first.endswith("/") else f"{first}/")
+
+
+def covers_host(first: str, second: str) -> bool:
+    """Whether each host name that `second` matches is one that `first` matches."""
+    return first == second or (first.startswith("*.") and second.endswith(first[1:]))
