@@ -81,7 +81,8 @@ class TokenEndpoint(ABC):
         try:
             answer = await self._answer(call, body)
         except GatewayError as error:
-            error.fields = (*error.fields, ALLOW)
+            if ALLOW not in error.fields:  # one error may be that of several who asked the same
+                error.fields = (*error.fields, ALLOW)
             raise
         return answer.with_headers(ALLOW)
 

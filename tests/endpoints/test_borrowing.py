@@ -148,6 +148,20 @@ async def test_an_upstream_that_breaks_gives_it_back_too(driving: Driving, owner
         assert (await gateway.refresh(token)).status == 200
 
 
+async def test_racers_share_a_failure_too_each_in_an_answer_of_its_own(
+    driving: Driving, owner: Owner
+) -> None:
+    owner.breaks = True
+    async with driving(owner, issuer=BORROWED) as gateway:
+        token = pair()["refresh"]
+        racers = await asyncio.gather(*(gateway.refresh(token) for _ in range(8)))
+        asked = [each for each in gateway.app.asked if each.target == REFRESH]
+    assert {heard.status for heard in racers} == {502}
+    assert len(asked) == 1
+    for heard in racers:
+        assert [name for name, _ in heard.headers].count("allow") == 1
+
+
 async def test_a_token_of_the_upstream_that_is_not_good_is_no_fault_of_the_clients(
     driving: Driving, owner: Owner, caplog: pytest.LogCaptureFixture
 ) -> None:
