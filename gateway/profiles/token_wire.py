@@ -7,8 +7,8 @@ Rules
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from gateway.config import IssuerConfig
 from gateway.profiles import descriptions
@@ -27,12 +27,14 @@ class TokenWire(ABC):
     Of packages with a single token `access` is that token, and there is no other.
     """
 
+    # Under these names a login's answer has the access and refresh tokens.
+    pair_names: ClassVar[tuple[str, ...]]
+    refresh_field: ClassVar[str]
+    blacklist_field: ClassVar[str]
+    verify_field: ClassVar[str] = "token"
+    descriptions: ClassVar[Mapping[str, Description]]
+
     issuer: str
-    pair_names: tuple[str, ...]  # under which a login's answer has the access and refresh tokens
-    refresh_field: str
-    blacklist_field: str
-    descriptions: Mapping[str, Description] = field(repr=False)
-    verify_field: str = "token"
 
     @abstractmethod
     def refreshed(self, *, access: str, refresh: str | None, claims: Mapping[str, Any]) -> Content:
@@ -59,7 +61,12 @@ class TokenWire(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairWire(TokenWire):
-    """simplejwt's pairs, also of plain JWT."""
+    """simplejwt's pairs."""
+
+    pair_names = _PAIR
+    refresh_field = "refresh"
+    blacklist_field = "refresh"
+    descriptions = descriptions.PAIR
 
     def refreshed(self, *, access: str, refresh: str | None, claims: Mapping[str, Any]) -> Content:
         if refresh is None:
@@ -71,8 +78,20 @@ class PairWire(TokenWire):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlainWire(PairWire):
+    """Pairs of no package."""
+
+    descriptions = descriptions.PLAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlidingWire(TokenWire):
     """simplejwt's sliding tokens; its blacklist has the same field as with pairs."""
+
+    pair_names = _SINGLE
+    refresh_field = "token"
+    blacklist_field = "refresh"
+    descriptions = descriptions.SLIDING
 
     def refreshed(self, *, access: str, refresh: str | None, claims: Mapping[str, Any]) -> Content:
         return Content(200, {"token": access})
@@ -84,6 +103,11 @@ class SlidingWire(TokenWire):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrfJwtWire(TokenWire):
     """drf-jwt, whose `pk` is the time of issue, and whose answers are things created."""
+
+    pair_names = _SINGLE
+    refresh_field = "token"
+    blacklist_field = "token"
+    descriptions = descriptions.DRF_JWT
 
     def refreshed(self, *, access: str, refresh: str | None, claims: Mapping[str, Any]) -> Content:
         return Content(201, {"pk": claims.get("iat"), "token": access})
@@ -102,6 +126,11 @@ class DrfJwtWire(TokenWire):
 class LegacyWire(TokenWire):
     """djangorestframework-jwt, which echoes a good token."""
 
+    pair_names = _SINGLE
+    refresh_field = "token"
+    blacklist_field = "token"
+    descriptions = descriptions.LEGACY
+
     def refreshed(self, *, access: str, refresh: str | None, claims: Mapping[str, Any]) -> Content:
         return Content(200, {"token": access})
 
@@ -112,33 +141,11 @@ class LegacyWire(TokenWire):
 def token_wire_of(name: str, config: IssuerConfig) -> TokenWire:
     """The wire form of the issuer `name`."""
     if config.is_sliding:
-        return SlidingWire(
-            issuer=name,
-            pair_names=_SINGLE,
-            refresh_field="token",
-            blacklist_field="refresh",
-            descriptions=descriptions.SLIDING,
-        )
+        return SlidingWire(issuer=name)
     if config.profile == "drf-jwt":
-        return DrfJwtWire(
-            issuer=name,
-            pair_names=_SINGLE,
-            refresh_field="token",
-            blacklist_field="token",
-            descriptions=descriptions.DRF_JWT,
-        )
+        return DrfJwtWire(issuer=name)
     if config.profile == "djangorestframework-jwt":
-        return LegacyWire(
-            issuer=name,
-            pair_names=_SINGLE,
-            refresh_field="token",
-            blacklist_field="token",
-            descriptions=descriptions.LEGACY,
-        )
-    return PairWire(
-        issuer=name,
-        pair_names=_PAIR,
-        refresh_field="refresh",
-        blacklist_field="refresh",
-        descriptions=descriptions.PLAIN if config.profile == "jwt" else descriptions.PAIR,
-    )
+        return LegacyWire(issuer=name)
+    if config.profile == "jwt":
+        return PlainWire(issuer=name)
+    return PairWire(issuer=name)
