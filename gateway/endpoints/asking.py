@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gateway.errors import UpstreamError
 from gateway.proxy import Call, Site
@@ -26,13 +27,8 @@ class IssuersUpstream:
         Raises UpstreamError.
         """
         request, dropped = asked.request, frozenset(without)
-        kept = RequestHead(
-            method=request.method,
-            target=request.target,
-            path=request.path,
-            query=request.query,
-            headers=[field for field in request.headers if field[0] not in dropped],
-            http_version=request.http_version,
+        kept = replace(
+            request, headers=[field for field in request.headers if field[0] not in dropped]
         )
         head = self._head(asked, kept, Body(len(body)))
         return await call(self.site.upstream, head + body, is_idempotent=False)

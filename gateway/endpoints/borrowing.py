@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,7 +10,6 @@ from gateway.endpoints.answers import document_of, holders, passed
 from gateway.endpoints.token_endpoint import Desk, TokenEndpoint
 from gateway.profiles import Answer
 from gateway.proxy import Call
-from gateway.request import RequestHead
 from gateway.tokens.borrowed import BorrowedSessions
 from gateway.upstream.call import Reply
 
@@ -83,14 +83,7 @@ def _with_token(call: Call, name: str, token: str) -> tuple[Call, bytes]:
     request = call.request
     dropped = (b"content-type", b"cookie", b"accept")
     headers = [field for field in request.headers if field[0] not in dropped]
-    plain = RequestHead(
-        method=request.method,
-        target=request.target,
-        path=request.path,
-        query=request.query,
-        headers=[*headers, _JSON],
-        http_version=request.http_version,
-    )
+    plain = replace(request, headers=[*headers, _JSON])
     body = json.dumps({name: token}).encode()
     return Call(call.endpoint, plain, call.admitted, call.client, call.request_id), body
 

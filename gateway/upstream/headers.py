@@ -10,6 +10,7 @@ Rules
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from gateway.errors import RequestRefused
@@ -120,14 +121,7 @@ class HeadComposer:
             for name, value in request.headers
             if kinds.get(name, 0) != 0 or fold(name) not in named
         ]
-        rest = RequestHead(
-            method=request.method,
-            target=request.target,
-            path=request.path,
-            query=request.query,
-            headers=[(n, v) for n, v in keep if n != b"connection"],
-            http_version=request.http_version,
-        )
+        rest = replace(request, headers=[(n, v) for n, v in keep if n != b"connection"])
         return self.compose(
             rest, host=host, body=body, added=added,
             is_peer_trusted=kinds is self._trusted_kinds,
