@@ -7,7 +7,6 @@ is stopped on the way out, also after Ctrl-C or a failure.
 import argparse
 import secrets
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -16,10 +15,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench.bed import ROOT, Bed, Contender, open_bed, prove, two_cores
+from bench.command import names_among, positive, print_profile, run_to_the_end
 from bench.load import Load, Round, access_tokens, run_round
 from bench.peers import PEERS
 from bench.processes import BenchError
-from bench.profiling import start_profile, top_functions
 from bench.report import Results, report
 from bench.transfers import DIRECT, Transfer, run_transfer
 
@@ -30,20 +29,14 @@ WARM_UP_SECONDS = 2
 
 def main() -> int:
     options = _options()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupted)
-    try:
+
+    def work() -> None:
         names = [options.profile] if options.profile else options.peers
         _require_tools(names)
         with tempfile.TemporaryDirectory(prefix="bench-", dir=_scratch_parent()) as scratch:
             _run(options, names, Path(scratch))
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    return 0
+
+    return run_to_the_end(work)
 
 
 def _run(options: argparse.Namespace, names: list[str], scratch: Path) -> None:
@@ -72,10 +65,12 @@ def _run(options: argparse.Namespace, names: list[str], scratch: Path) -> None:
             measure(contender, replace(load, seconds=min(load.seconds, WARM_UP_SECONDS)))
         if options.profile:
             contender = bed.contenders[0]
-            folded = scratch / "folded"
-            recorder = start_profile(contender.process.pid, seconds=load.seconds, folded=folded)
-            measure(contender, replace(load, seconds=load.seconds + 2))
-            print(top_functions(recorder, folded))
+            print_profile(
+                contender.process.pid,
+                seconds=load.seconds,
+                scratch=scratch,
+                under=lambda seconds: measure(contender, replace(load, seconds=seconds)),
+            )
             return
 
         rounds: dict[str, list[Round]] = {name: [] for name in names}
@@ -128,15 +123,15 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--peers",
-        type=_peers,
+        type=names_among(PEERS),
         default=list(PEERS),
         help=f"a comma-separated choice of {', '.join(PEERS)} (default: all)",
     )
-    parser.add_argument("--rounds", type=_positive, default=5)
-    parser.add_argument("--seconds", type=_positive, default=4, help="of one round (default: 4)")
-    parser.add_argument("--connections", type=_positive, default=64)
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--seconds", type=positive, default=4, help="of one round (default: 4)")
+    parser.add_argument("--connections", type=positive, default=64)
     parser.add_argument(
-        "--transfers", type=_positive, default=5, help="times 100 MB go each way (default: 5)"
+        "--transfers", type=positive, default=5, help="times 100 MB go each way (default: 5)"
     )
     parser.add_argument(
         "--quick",
@@ -155,21 +150,6 @@ def _options() -> argparse.Namespace:
     elif options.output is None:
         options.output = ROOT / "bench" / "RESULTS.md"
     return options
-
-
-def _peers(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"no peer {name!r}; there are {', '.join(PEERS)}")
-    return names
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
 
 
 def _require_tools(names: list[str]) -> None:
@@ -201,7 +181,3 @@ def _tell(when: str, contender: Contender, done: Round) -> None:
         f"{done.cpu_us_per_request:8.1f} µs CPU/request  p99 {done.p99_ms:.1f} ms",
         flush=True,
     )
-
-
-def _interrupted(number: int, frame: object) -> None:
-    raise KeyboardInterrupt

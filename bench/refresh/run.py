@@ -6,14 +6,13 @@ Everything stays on the loopback interface and is stopped on the way out.
 
 import argparse
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 from bench.bed import ROOT, two_cores
+from bench.command import names_among, positive, print_profile, run_to_the_end
 from bench.processes import BenchError
-from bench.profiling import start_profile, top_functions
 from bench.refresh.growth import weigh
 from bench.refresh.load import Round, hs256_keys, rs256_keys, run_round
 from bench.refresh.peers import DJANGO, PEERS, Contender, open_contenders, prove
@@ -26,9 +25,9 @@ WEIGHED = ("valkey-hs", "sync-hs", "sync-rs")
 
 def main() -> int:
     options = _options()
-    signal.signal(signal.SIGTERM, _interrupted)
     memory = Path("/dev/shm")
-    try:
+
+    def work() -> None:
         if shutil.which("taskset") is None:
             raise BenchError("taskset not found; on Debian: apt-get install util-linux")
         if not DJANGO.exists():
@@ -36,13 +35,8 @@ def main() -> int:
         parent = memory if memory.is_dir() else None
         with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as scratch:
             _run(options, Path(scratch))
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("bench: interrupted", file=sys.stderr)
-        return 130
-    return 0
+
+    return run_to_the_end(work)
 
 
 def _run(options: argparse.Namespace, scratch: Path) -> None:
@@ -68,11 +62,12 @@ def _run(options: argparse.Namespace, scratch: Path) -> None:
             prove(contender)
             measure(contender, WARM_UP_SECONDS)
         if options.profile:
-            folded = scratch / "folded"
-            pid = contenders[0].processes[0].pid
-            recorder = start_profile(pid, seconds=options.seconds, folded=folded)
-            measure(contenders[0], options.seconds + 2)
-            print(top_functions(recorder, folded))
+            print_profile(
+                contenders[0].processes[0].pid,
+                seconds=options.seconds,
+                scratch=scratch,
+                under=lambda seconds: measure(contenders[0], seconds),
+            )
             return
         for number in range(options.rounds):
             pairs.append(two_signatures_us(keys["RS256"], core=peer_core))
@@ -105,13 +100,15 @@ def _options() -> argparse.Namespace:
         prog="python -m bench.refresh", description=(__doc__ or "").splitlines()[0]
     )
     several = f"a comma-separated choice of {', '.join(PEERS)} (default: all)"
-    parser.add_argument("--peers", type=_peers, default=list(PEERS), help=several)
-    parser.add_argument("--rounds", type=_positive, default=5)
-    parser.add_argument("--seconds", type=_positive, default=4, help="of one round (default: 4)")
-    parser.add_argument("--connections", type=_positive, default=32)
+    parser.add_argument(
+        "--peers", type=names_among(PEERS, or_none=True), default=list(PEERS), help=several
+    )
+    parser.add_argument("--rounds", type=positive, default=5)
+    parser.add_argument("--seconds", type=positive, default=4, help="of one round (default: 4)")
+    parser.add_argument("--connections", type=positive, default=32)
     parser.add_argument(
         "--weigh",
-        type=_peers,
+        type=names_among(PEERS, or_none=True),
         default=list(WEIGHED),
         help=f"whose sessions are weighed, by default {', '.join(WEIGHED)}",
     )
@@ -134,21 +131,6 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _peers(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in PEERS:
-            raise argparse.ArgumentTypeError(f"no peer {name!r}; there are {', '.join(PEERS)}")
-    return names
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
 def _tell(when: str, contender: Contender, done: Round) -> None:
     print(
         f"{when}  {contender.peer.name:10} {done.refreshes_per_second:8,.0f} refreshes/s "
@@ -156,7 +138,3 @@ def _tell(when: str, contender: Contender, done: Round) -> None:
         f"core {done.core_share:.0%}  client {done.client_share:.0%}",
         flush=True,
     )
-
-
-def _interrupted(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
