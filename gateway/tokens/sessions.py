@@ -113,8 +113,10 @@ class Sessions:
         if self._view.is_revoked(taken.identity):
             raise self._revoked()
         if self._is_refresh_token(taken):
-            return await self._stood(taken)
-        self._view.check(taken.identity)
+            if await self._reported(self.verdict_on(taken)) is not Verdict.CURRENT:
+                raise self._revoked()
+        else:
+            self._view.check(taken.identity)
         return taken
 
     async def standing(self, token: str) -> Examined:
@@ -150,11 +152,6 @@ class Sessions:
         """As `end_all`; while the store is away here at once, and elsewhere when it is back."""
         await self._store.end_user_eventually(self.issuer.name, user, self.terms.policy)
         self.tally.revocation(why)
-
-    async def _stood(self, taken: Examined) -> Examined:
-        if await self._reported(self.verdict_on(taken)) is not Verdict.CURRENT:
-            raise self._revoked()
-        return taken
 
     async def verdict_on(self, taken: Examined) -> Verdict:
         """Whether a token that refreshes still stands: CURRENT."""
