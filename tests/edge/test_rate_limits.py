@@ -6,20 +6,14 @@ from uuid import uuid4
 import pytest
 
 from tests.endpoints.conftest import Driving, driving
-from tests.endpoints.driving import Driven, pair, said
+from tests.endpoints.driving import SITE, Driven, pair, said
 from tests.factories import SECRET, sign
 
 __all__ = ["driving"]  # the fixture
 
-CONFIG = """
-{server}
-logging: {{access_log: false}}
-store: {{max_staleness: 1h}}
-issuers:
-  students: {{{issuer}, endpoints: {{{paths}}}}}
-upstreams:
-  students: {{servers: ["http://127.0.0.1:{port}"], timeouts: {{connect: 1s, read: {read}}}}}
-routes:
+CONFIG = (
+    SITE
+    + """routes:
   - {{path: /open/, auth: none, upstream: students, rate_limit: {{rate: 2/h, burst: 2, per: ip}}}}
   - {{path: /mixed/, auth: optional, issuers: [students], upstream: students,
      rate_limit: {{rate: 2/h, burst: 2, per: user}}}}
@@ -27,6 +21,7 @@ routes:
   - {{path: /, auth: required, issuers: [students], upstream: students,
      rate_limit: {{rate: 1/h, burst: 2, per: user}}}}
 """
+)
 
 
 def bearer(user: str, **changes: object) -> tuple[str, str]:

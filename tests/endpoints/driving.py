@@ -36,7 +36,7 @@ _PATHS = (
     f"blacklist_all: {LOGOUT_ALL}"
 )
 
-CONFIG = """
+SITE = """
 {server}
 logging: {{access_log: false}}
 store: {{max_staleness: 1h}}
@@ -44,10 +44,14 @@ issuers:
   students: {{{issuer}, endpoints: {{{paths}}}}}
 upstreams:
   students: {{servers: ["http://127.0.0.1:{port}"], timeouts: {{connect: 1s, read: {read}}}}}
-routes:
+"""
+CONFIG = (
+    SITE
+    + """routes:
   - {{path: /open/, auth: none, upstream: students}}
   - {{path: /, auth: required, issuers: [students], upstream: students}}
 """
+)
 
 
 class TakenAway(MemoryStore):
