@@ -34,7 +34,8 @@ from gateway.request import RequestHead
 from gateway.tokens.jwks import KeysNeeded
 from gateway.tokens.revocation import RevocationView
 from gateway.tokens.rules import clean_name
-from gateway.tokens.sessions import UPSTREAM_SKEW, Sessions
+from gateway.tokens.sessions import Sessions
+from gateway.tokens.terms import CLOCK_SKEW
 
 LARGEST_BODY = 64 * 1024
 ALLOW = (b"allow", b"POST, OPTIONS")
@@ -143,7 +144,7 @@ class TokenEndpoint(ABC):
             if text.count(".") != 2:
                 continue
             try:
-                await sessions.examine(text, sessions.terms.use, skew=UPSTREAM_SKEW)
+                await sessions.examine(text, sessions.terms.use, skew=CLOCK_SKEW)
             except AuthenticationFailed:
                 continue
             _LOG.error(

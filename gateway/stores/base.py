@@ -45,6 +45,8 @@ class Kind(Enum):
     SESSION = "s"  # all tokens of the session `id`
     USER = "u"  # all tokens of the user `id` that were issued at or before `since`
     GENERATION = "g"  # from `since` on, tokens of the session `id` older than `generation`
+    # … of newer ones what was told is void: they have not come. It stands for a GENERATION too.
+    UNDONE = "b"
 
 
 class Revocation(NamedTuple):

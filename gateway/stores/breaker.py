@@ -6,6 +6,8 @@ servers that take writes. No caller's request is ever a probe.
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
@@ -26,12 +28,17 @@ class Breaker:
 
     def __init__(self, finder: Finder, *, timeout: float) -> None:
         self.topology: Topology | None = None
+        self._clock: Callable[[], float] = time.time
         self._finder = finder
         self._timeout = timeout
         self._tripped = asyncio.Event()
         self._located = asyncio.Event()
         self._last_failure = ""
         self._warned: set[str] = set()
+
+    def clock(self) -> float:
+        """The store's clock in epoch seconds; while it is away, by what was seen of it last."""
+        return self._clock()
 
     async def up(self) -> Topology:
         """The topology, as soon as there is one."""
@@ -64,7 +71,7 @@ class Breaker:
             try:
                 await self._warn_of_eviction(topology)
                 self._tripped.clear()
-                self.topology = topology
+                self.topology, self._clock = topology, topology.nodes[0].clock
                 self._located.set()
                 self._last_failure = ""
                 _LOG.info("the store is up: %r", topology)

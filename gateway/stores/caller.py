@@ -4,10 +4,13 @@ Rules
 - A call ends within the timeout, with an answer or with StoreUnavailable.
 - What was said is done, also for a caller who is cancelled: only the answer is dropped.
 - It is not tried again, except where the server said that it did nothing (NOSCRIPT, MOVED, ASK).
+- A server that comes to it too late does nothing, where that would spend a token.
 """
 
 import asyncio
 import logging
+import time
+from math import floor
 from typing import Any
 
 from redis.exceptions import (
@@ -35,6 +38,12 @@ MOST_UNANSWERED = 4096  # calls to one server
 _AWAY_WORDS = ("READONLY", "CLUSTERDOWN", "LOADING", "MASTERDOWN")
 
 
+class AnswerLost(StoreUnavailable):
+    """Whether it was done is not known; at `deadline` (the server's ms) at the latest."""
+
+    deadline = 0
+
+
 class Caller:
     """Runs scripts on whatever the breaker holds."""
 
@@ -45,8 +54,27 @@ class Caller:
         self._replica_wait = min(_REPLICA_WAIT, int(timeout * 1000 / 3))
 
     async def run(self, deed: Deed) -> Any:
-        """The script's answer. Raises StoreUnavailable."""
+        """The script's answer. Raises StoreUnavailable; AnswerLost where it may have been done."""
         return await self._call(deed)
+
+    async def run_in_time(self, deed: Deed) -> Any:
+        """As `run`; once the caller has given it up, nothing comes of it.
+
+        The script's last word is until when, in milliseconds of the server's clock. AnswerLost
+        tells it too.
+        """
+        for _ in range(2):
+            node, asked = self._topology().node_of(deed.keys[0]), time.monotonic()
+            deadline = floor((node.clock() + self._timeout) * 1000)
+            try:
+                answer = await self.run(deed._replace(arguments=(*deed.arguments, deadline)))
+            except AnswerLost as error:
+                error.deadline = deadline
+                raise
+            if answer[0] != b"late":
+                return answer
+            node.see_clock(answer[1:], asked=asked)  # that it was has not been seen in time
+        raise StoreUnavailable()
 
     async def delete(self, key: str) -> None:
         await self._call(("DEL", key))
@@ -60,9 +88,7 @@ class Caller:
         await asyncio.sleep(0)
 
     async def _call(self, what: Deed | Command) -> Any:
-        topology = self._breaker.topology
-        if topology is None:
-            raise StoreUnavailable()
+        topology = self._topology()
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._converse(topology, what)
@@ -74,7 +100,13 @@ class Caller:
             raise StoreUnavailable() from error
         except AWAY as error:
             self._breaker.trip(topology, error)
-            raise StoreUnavailable() from error
+            raise AnswerLost() from error
+
+    def _topology(self) -> Topology:
+        topology = self._breaker.topology
+        if topology is None:
+            raise StoreUnavailable()
+        return topology
 
     async def _converse(self, topology: Topology, what: Deed | Command) -> Any:
         if isinstance(what, Deed):

@@ -1,5 +1,9 @@
 -- Takes the right to spend a token at the upstream. KEYS: 5 the answer that is kept for it.
--- ARGV: 16 the lease (ms). Answers: verdict, generation, the lease's owner or the answer.
+-- ARGV: 16 the lease (ms), 17 its owner, 18 until when the caller waits for an answer (ms).
+-- Answers: verdict, generation, the answer that is kept.
+if is_late(ARGV[18]) then
+  return late
+end
 local record = read()
 local verdict = judge(record)
 if verdict == 'revoked' then
@@ -19,7 +23,5 @@ end
 if now < tonumber(redis.call('HGET', KEYS[4], 'l') or 0) then
   return {'current', record.generation, ''}
 end
--- Two leases of one session are never taken in the same microsecond.
-local owner = clock[1] .. '.' .. clock[2]
-redis.call('HSET', KEYS[4], 'l', text(now + tonumber(ARGV[16])), 'o', owner)
-return {'rotated', math.max(record.generation, generation), owner}
+redis.call('HSET', KEYS[4], 'l', text(now + tonumber(ARGV[16])), 'o', ARGV[17])
+return {'rotated', math.max(record.generation, generation), ''}

@@ -5,7 +5,7 @@ Times are epoch milliseconds. The Lua scripts (`session.lua`) are its twin.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import floor
+from math import ceil, floor
 
 from gateway.stores.base import Kind, Revocation, RevocationSink
 from gateway.stores.expiring import Expiring
@@ -31,7 +31,8 @@ class Ledger:
         self._wall = wall
         self.sink: RevocationSink | None = None
         self._sessions: Expiring[tuple[str, str], Session] = Expiring(now=self.now)
-        self._not_before: Expiring[tuple[str, str], int] = Expiring(now=self.now)
+        # Half a second more where a login was dated behind it.
+        self._not_before: Expiring[tuple[str, str], float] = Expiring(now=self.now)
         self._life: Expiring[None, int] = Expiring(now=self.now)  # of access tokens: the longest
 
     def __len__(self) -> int:
@@ -44,7 +45,14 @@ class Ledger:
         return self._sessions.get((key.issuer, key.id))
 
     def not_before(self, issuer: str, user: str) -> int:
-        return self._not_before.get((issuer, user)) or 0
+        return floor(self._not_before.get((issuer, user)) or 0)
+
+    def opened(self, key: SessionKey, at: int) -> int:
+        """The user's not-before, behind which a login at `at` (ms) is dated."""
+        dead, place = self.not_before(key.issuer, key.user), (key.issuer, key.user)
+        if dead >= at // 1000:  # the next end of all must reach this login
+            self._not_before.put(place, dead + 0.5, until=self._not_before.ends(place))
+        return dead
 
     def is_dead(self, key: SessionKey, presented: Presented) -> bool:
         """Whether all of the user's tokens of that age have been ended."""
@@ -96,8 +104,8 @@ class Ledger:
 
     def end_user(self, issuer: str, user: str, policy: Policy) -> None:
         now, longest = self.now(), self.access_life(policy)
-        # A login since the last time was dated behind it.
-        since = max(floor(now / 1000), self.not_before(issuer, user) + 1)
+        stored = self._not_before.get((issuer, user)) or 0
+        since = max(floor(now / 1000), ceil(stored))  # up, for a login that was dated behind it
         kept_for = max(policy.record_life, longest, YEAR)
         self._not_before.put((issuer, user), since, until=now + kept_for)
         self.tell(Revocation(Kind.USER, issuer, user, (now + longest) / 1000, float(since)))

@@ -58,7 +58,8 @@ class MemoryStore:
         session = self._ledger.find(key) or self._ledger.adopt(key, presented, policy)
         if access is not None and not session.record.is_revoked:
             self._ledger.remember_access(session, access, policy)
-        return Opened(session.record.rotated_at, self._ledger.not_before(key.issuer, key.user))
+        at = session.record.rotated_at
+        return Opened(at, self._ledger.opened(key, at))
 
     async def rotate(self, key: SessionKey, presented: Presented, policy: Policy) -> Rotation:
         session = self._ledger.find(key)

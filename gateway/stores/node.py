@@ -8,7 +8,8 @@ Rules
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as Disconnected
@@ -28,6 +29,7 @@ class Node:
         self._links: dict[str, Link] = {}
         self._dedicated: set[AbstractConnection] = set()
         self._settling: asyncio.Future[Answers] | None = None
+        self._ahead: float | None = None
 
     def __repr__(self) -> str:
         return f"<Node {self.name} unanswered={self.unanswered}>"
@@ -40,6 +42,18 @@ class Node:
     def say(self, *commands: Command) -> asyncio.Future[Answers]:
         """See `Link.say`. Raises Disconnected when the node was given up."""
         return self._link("calls").say(*commands)
+
+    def clock(self) -> float:
+        """The server's clock in epoch seconds, or what was seen of it last.
+
+        It may seem ahead, by no more than the round trip in which it was seen.
+        """
+        return time.time() if self._ahead is None else time.monotonic() + self._ahead
+
+    def see_clock(self, answer: Sequence[bytes], *, asked: float) -> None:
+        """Takes an answer to TIME; `asked` is when, by the monotonic clock."""
+        seconds, micros = answer
+        self._ahead = int(seconds) + int(micros) / 1e6 - asked
 
     async def settle(self, write: Command, *, within: int) -> None:
         """Returns when a replica has all that was written before; after twice `within` ms anyway.

@@ -73,6 +73,7 @@ class Outbox:
             except Exception:  # noqa: BLE001 - a background loop goes on
                 _LOG.exception("a revocation can't be written")
             else:
-                self.remember(deed)
+                if deed.must_last:
+                    self.remember(deed)
             if not self._waiting:
                 self._filled.clear()

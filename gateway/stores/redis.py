@@ -5,12 +5,14 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from math import floor
+from math import ceil, floor
+from secrets import token_hex
 
+from gateway.errors import StoreUnavailable
 from gateway.stores.address import read_address
 from gateway.stores.base import Kind, Revocation, RevocationSink
 from gateway.stores.breaker import Breaker
-from gateway.stores.caller import Caller
+from gateway.stores.caller import AnswerLost, Caller
 from gateway.stores.counters import FIRST_BAR
 from gateway.stores.deeds import Deed, Deeds, always, is_reused
 from gateway.stores.outbox import Outbox
@@ -25,6 +27,7 @@ from gateway.stores.scripts import (
     RELEASE,
     ROTATE,
     TAKE,
+    UNDO,
 )
 from gateway.stores.session import (
     Claim,
@@ -138,12 +141,18 @@ class RedisStore:
         access_life: int,
         access: tuple[str, int] | None = None,
     ) -> Opened:
-        words = (access_life, *(access or ("", 0)))
+        words = (access_life, *(access or ("", 0)), self._now())
         return Opened(*await self._caller.run(self._deeds.of(OPEN, key, presented, policy, *words)))
 
     async def rotate(self, key: SessionKey, presented: Presented, policy: Policy) -> Rotation:
-        deed = self._deeds.of(ROTATE, key, presented, policy)
-        word, generation, at, ends_at = await self._caller.run(deed._replace(must_last=is_reused))
+        deed = self._deeds.of(ROTATE, key, presented, policy, self._now())
+        deed = deed._replace(must_last=is_reused)
+        try:
+            word, generation, at, ends_at = await self._caller.run_in_time(deed)
+        except AnswerLost as error:
+            since = error.deadline - 2 * ceil(self._timeout * 1000)
+            self._outbox.put(self._deeds.of(UNDO, key, presented, policy, since, error.deadline))
+            raise
         verdict = Verdict(word.decode())
         if verdict is Verdict.REUSED:
             self._outbox.remember(self._deeds.end_again(key, presented, policy))
@@ -161,17 +170,23 @@ class RedisStore:
         return verdict
 
     async def end_user(self, issuer: str, user: str, policy: Policy) -> None:
-        since = await self._caller.run(self._deeds.end_user(issuer, user, policy, since=None))
-        self._outbox.remember(self._deeds.end_user(issuer, user, policy, since=since))
+        await self._end_user(issuer, user, policy)
 
     async def end_user_eventually(self, issuer: str, user: str, policy: Policy) -> None:
-        now = self._wall()
-        until = now + max(policy.access_life, self._retention) / 1000
+        try:
+            since = await self._end_user(issuer, user, policy)
+        except StoreUnavailable:
+            since = floor(self._breaker.clock())
+            self._outbox.put(self._deeds.end_user(issuer, user, policy, since=since))
+        until = self._wall() + max(policy.access_life, self._retention) / 1000
         if self._sink is not None:
-            self._sink.apply(
-                [Revocation(Kind.USER, issuer, user, until, float(floor(now)))], lag=0.0
-            )
-        self._outbox.put(self._deeds.end_user(issuer, user, policy, since=floor(now)))
+            one = Revocation(Kind.USER, issuer, user, until, float(since))
+            self._sink.apply([one], lag=0.0)
+
+    async def _end_user(self, issuer: str, user: str, policy: Policy) -> int:
+        since: int = await self._caller.run(self._deeds.end_user(issuer, user, policy, since=None))
+        self._outbox.remember(self._deeds.end_user(issuer, user, policy, since=since))
+        return since
 
     async def known(self, issuer: str, user: str, token_id: str) -> tuple[str, int] | None:
         answer = await self._caller.get(self._deeds.key("t", issuer, user, token_id))
@@ -186,18 +201,23 @@ class RedisStore:
         # Two steps are as good as one: what a token belongs to never changes.
         known = await self.known(key.issuer, key.user, token_id)
         key, presented = resolved(key, presented, known)
-        deed = self._deeds.of(CLAIM, key, presented, policy, lease)
+        owner = token_hex(8)
+        deed = self._deeds.of(CLAIM, key, presented, policy, lease, owner)
         deed = deed._replace(
             keys=(*deed.keys, self._deeds.key("a", key.issuer, key.user, token_id)),
             must_last=is_reused,
         )
-        word, generation, rest = await self._caller.run(deed)
+        try:
+            word, generation, kept = await self._caller.run_in_time(deed)
+        except AnswerLost:
+            self._outbox.put(self._release(key, owner))
+            raise
         claim = Claim(Verdict(word.decode()), key, token_id, generation)
         if claim.verdict is Verdict.REUSED:
             self._outbox.remember(self._deeds.end_again(key, presented, policy))
         if claim.verdict is Verdict.REPLAYED:
-            return claim._replace(answer=rest)
-        return claim._replace(owner=rest.decode())
+            return claim._replace(answer=kept)
+        return claim._replace(owner=owner if claim.verdict is Verdict.ROTATED else "")
 
     async def complete(
         self,
@@ -218,9 +238,7 @@ class RedisStore:
         await self._caller.run(deed._replace(keys=(*deed.keys, kept, mapped)))
 
     async def release(self, claim: Claim) -> None:
-        key = claim.key
-        place = self._deeds.key("s", key.issuer, key.user, key.id)
-        await self._caller.run(Deed(RELEASE, (place,), (claim.owner,)))
+        await self._caller.run(self._release(claim.key, claim.owner))
 
     async def take(self, bucket: str, *, rate: float, burst: int) -> float:
         words = (math.ceil(1e6 / rate), burst)
@@ -240,6 +258,12 @@ class RedisStore:
 
     async def forgive(self, name: str) -> None:
         await self._caller.delete(self._deeds.failures_key(name))
+
+    def _release(self, key: SessionKey, owner: str) -> Deed:
+        return Deed(RELEASE, (self._deeds.key("s", key.issuer, key.user, key.id),), (owner,))
+
+    def _now(self) -> int:
+        return floor(self._wall() * 1000)
 
 
 def _log_end(task: asyncio.Task[None]) -> None:

@@ -1,4 +1,8 @@
--- Spends a token. Answers: verdict, generation and time of the successor, absolute end.
+-- Spends a token. ARGV: 16 the caller's clock, 17 until when it waits for an answer (ms).
+-- Answers: verdict, generation of the successor, when it is issued, absolute end.
+if is_late(ARGV[17]) then
+  return late
+end
 local record = read()
 local verdict = judge(record)
 
@@ -13,7 +17,7 @@ if verdict == 'reused' then
   revoke(record)
 end
 if verdict == 'reused' or verdict == 'replayed' then
-  return answer(record.generation, record.rotated_at, record.ends_at)
+  return answer(record.generation, record.rotated_at - record.dated_back, record.ends_at)
 end
 if not record then
   record = adopt()
@@ -22,14 +26,20 @@ if verdict == 'current' then
   if is_single then
     remain(renewed(record.ends_at))
   end
-  return answer(record.generation, now, record.ends_at)
+  return answer(record.generation, now - behind(ARGV[16]), record.ends_at)
 end
 local successor = math.max(record.generation, generation) + 1
+local dated_back = behind(ARGV[16])
 redis.call('HSET', KEYS[4], 'g', text(successor), 'r', text(now))
+if dated_back > 0 then
+  redis.call('HSET', KEYS[4], 'd', text(dated_back))
+elseif record.dated_back > 0 then
+  redis.call('HDEL', KEYS[4], 'd')
+end
 remain(renewed(record.ends_at))
 if is_single and detects_reuse then
   local overlap = math.max(grace, 0)
   see_access_life(life)
   append('g', id, now + longest_access_life() + overlap, now + overlap, successor)
 end
-return answer(successor, now, record.ends_at)
+return answer(successor, now - dated_back, record.ends_at)

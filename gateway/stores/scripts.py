@@ -34,6 +34,7 @@ def _script(*names: str) -> Script:
 
 OPEN = _script("session", "open")
 ROTATE = _script("session", "rotate")
+UNDO = _script("session", "undo")
 INSPECT = _script("session", "inspect")
 END_SESSION = _script("session", "end_session")
 END_USER = _script("session", "end_user")

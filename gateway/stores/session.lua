@@ -1,7 +1,8 @@
 -- What all scripts of sessions share; it is put in front of each of them. The rule is `judge`.
 -- KEYS: 1 the user's not-before (epoch seconds), 2 the log, 3 the longest access life (ms),
 --       4 the session's hash
--- hash: g generation, r rotated at, e absolute end (ms), u user, c began at (s), x revoked,
+-- hash: g generation, r rotated at, d how far before that its token is dated, e absolute end (ms),
+--       u user, c began at (s), x revoked,
 --       j access tokens that name no session (id:expiry, by tabs), l lease's end (ms), o its owner
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -14,6 +15,12 @@ local issuer, user, id, retention = ARGV[12], ARGV[13], ARGV[14], tonumber(ARGV[
 
 local function text(number)
   return string.format('%.0f', number)
+end
+
+-- Of a call whose caller has given it up meanwhile nothing may come: it would spend the token.
+local late = {'late', clock[1], clock[2]}
+local function is_late(deadline)
+  return now > tonumber(deadline)
 end
 
 local function longest_access_life()
@@ -35,7 +42,7 @@ local function append(kind, whose, until_, since, older_than)
 end
 
 local function read()
-  local fields = redis.call('HMGET', KEYS[4], 'g', 'r', 'e', 'x', 'j')
+  local fields = redis.call('HMGET', KEYS[4], 'g', 'r', 'e', 'x', 'j', 'd')
   if not fields[1] then
     -- Does nothing, but a replica refuses it: that a session is unknown only a master can say.
     redis.call('DEL', KEYS[4])
@@ -44,11 +51,14 @@ local function read()
   return {
     generation = tonumber(fields[1]), rotated_at = tonumber(fields[2]),
     ends_at = tonumber(fields[3] or ''), is_revoked = fields[4] == '1', access = fields[5] or '',
+    dated_back = tonumber(fields[6] or 0),
   }
 end
 
+-- The user's not-before. What is stored is half a second more where a login was dated behind it.
 local function not_before()
-  return tonumber(redis.call('GET', KEYS[1]) or 0)
+  local stored = tonumber(redis.call('GET', KEYS[1]) or 0)
+  return math.floor(stored), stored % 1 > 0
 end
 
 local function is_dead()
@@ -61,7 +71,7 @@ local function judge(record)
     return 'revoked'
   end
   if not record then
-    if is_managed then
+    if is_managed or (ends_at and now >= ends_at) then
       return 'revoked'
     end
     return rotates and 'rotated' or 'current'
@@ -91,8 +101,15 @@ local function renewed(ends)
   return ends and math.min(record_life, ends - now) or record_life
 end
 
+-- Tokens are judged by the clocks of gateways and upstreams: one whose clock is behind must not be
+-- given a token from its future. Less than a second is covered by dating all tokens back.
+local function behind(callers_clock)
+  local gap = now - tonumber(callers_clock)
+  return gap >= 1000 and gap or 0
+end
+
 local function adopt()
-  local record = {generation = generation, rotated_at = now, ends_at = ends_at, access = ''}
+  local record = {generation = generation, rotated_at = now, dated_back = 0, ends_at = ends_at, access = ''}
   redis.call('HSET', KEYS[4], 'g', text(generation), 'r', text(now), 'u', user,
     'c', text(math.floor(now / 1000)))
   if ends_at then

@@ -34,7 +34,7 @@ class Policy:
 
     grace: int  # how long the parent of the newest token gets the same successor
     record_life: int  # of a record since the last rotation: the life of the token that refreshes
-    access_life: int  # of an access token, its leeway included
+    access_life: int  # of an access token, its leeway included, and what clocks may be apart
     rotates: bool = True
     detects_reuse: bool = True
     # The token that refreshes is the access token too: of a rotation the log tells, so that the
@@ -44,7 +44,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a token says of itself; `life` in milliseconds, leeway included."""
+    """What a token says of itself; `life` in milliseconds, as for `Policy.access_life`."""
 
     generation: int
     is_managed: bool  # it carries a `sid`: without a record its session is over
@@ -109,7 +109,7 @@ def judge(
     if not_before and (presented.issued_at is None or presented.issued_at <= not_before):
         return Verdict.REVOKED
     if record is None:
-        if presented.is_managed:
+        if presented.is_managed or (presented.ends_at is not None and now >= presented.ends_at):
             return Verdict.REVOKED  # expired or lost: never resurrected
         return Verdict.ROTATED if policy.rotates else Verdict.CURRENT
     if record.is_revoked or (record.ends_at is not None and now >= record.ends_at):

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -85,13 +86,17 @@ def finder_of(address: StoreAddress, *, timeout: float) -> Finder:
 
 
 async def check(node: Node, *, timeout: float) -> None:
-    """Raises where the server is away, or takes no writes now; counts its replicas."""
+    """Raises where the server is away, or takes no writes; reads its clock, counts its replicas."""
+    asked = time.monotonic()
     async with asyncio.timeout(timeout):
         # INFO is answered while the server still loads its data, a read is not.
-        replication, read = await node.say(("INFO", "replication"), ("EXISTS", "gateway-probe"))
+        replication, read, clock = await node.say(
+            ("INFO", "replication"), ("EXISTS", "gateway-probe"), ("TIME",)
+        )
     if isinstance(read, ResponseError) and not isinstance(read, MovedError):
         raise read
     told = info(taken([replication])[0])
+    node.see_clock(taken([clock])[0], asked=asked)
     if told.get("role") != "master":
         raise ReadOnlyError(f"{node.name} is a replica")
     node.replicas = int(told.get("connected_slaves", "0"))

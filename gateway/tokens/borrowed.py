@@ -22,7 +22,8 @@ from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable, Upstrea
 from gateway.stores.base import Claim, Presented, SessionKey, Verdict
 from gateway.stores.session import resolved
 from gateway.tokens.rules import clean_name
-from gateway.tokens.sessions import UPSTREAM_SKEW, Approve, Sessions
+from gateway.tokens.sessions import Approve, Sessions
+from gateway.tokens.terms import CLOCK_SKEW
 from gateway.tokens.verifier import Examined, Use
 
 POLL = 0.05  # seconds between two looks at a claim that somebody else holds
@@ -68,7 +69,7 @@ class BorrowedSessions(Sessions):
         name = "token" if self.config.is_single else "refresh"
         if name not in tokens:
             return tokens
-        taken = await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+        taken = await self.examine(tokens[name], self.terms.use, skew=CLOCK_SKEW)
         on_user(taken.identity.user_id)
         access = await self._access_of(tokens) or taken
         try:
@@ -186,7 +187,7 @@ class BorrowedSessions(Sessions):
             access = await self._access_of(tokens)
             if name not in tokens:
                 return access, None
-            return access, await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+            return access, await self.examine(tokens[name], self.terms.use, skew=CLOCK_SKEW)
         except AuthenticationFailed as error:
             _LOG.error(
                 "issuer %r: a refreshed token is not good by the settings (%s)",
@@ -220,7 +221,7 @@ class BorrowedSessions(Sessions):
     async def _access_of(self, tokens: Mapping[str, str]) -> Examined | None:
         if "access" not in tokens or self.config.is_single:
             return None
-        return await self.examine(tokens["access"], Use.ACCESS, skew=UPSTREAM_SKEW)
+        return await self.examine(tokens["access"], Use.ACCESS, skew=CLOCK_SKEW)
 
     def _token_id(self, taken: Examined) -> str:
         """The token's own id; the oldest package gives none."""
@@ -231,11 +232,14 @@ class BorrowedSessions(Sessions):
         return hashlib.sha256(claims.encode()).hexdigest()[:32]
 
     def _named(self, access: Examined) -> tuple[str, int] | None:
-        """What a revocation must name to reach this access token, and until when."""
+        """What a revocation must name to reach this access token, and until when.
+
+        A time by which it has ended by any clock.
+        """
         identity = access.identity
         if identity.session_id is None or identity.expires_at == float("inf"):
             return None
-        return identity.session_id, int(identity.expires_at)
+        return identity.session_id, int(identity.expires_at + CLOCK_SKEW)
 
 
 def _cipher(token: str) -> AESGCM:

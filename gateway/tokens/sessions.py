@@ -20,11 +20,8 @@ from gateway.tokens.issuing import Issuing, Refreshed
 from gateway.tokens.jwks import KeysNeeded
 from gateway.tokens.revocation import RevocationView
 from gateway.tokens.tally import Tally
-from gateway.tokens.terms import Terms, milliseconds
+from gateway.tokens.terms import CLOCK_SKEW, Terms, milliseconds
 from gateway.tokens.verifier import Examined, Use
-
-# Of a fresh login's tokens: how far the upstream's clock may be ahead, in seconds.
-UPSTREAM_SKEW = 60.0
 
 _T = TypeVar("_T")
 
@@ -66,11 +63,11 @@ class Sessions:
         name = "token" if self.config.is_single else "refresh"
         if name not in tokens:
             return tokens
-        taken = await self.examine(tokens[name], self.terms.use, skew=UPSTREAM_SKEW)
+        taken = await self.examine(tokens[name], self.terms.use, skew=CLOCK_SKEW)
         on_user(taken.identity.user_id)
         access = taken
         if "access" in tokens and not self.config.is_single:
-            access = await self.examine(tokens["access"], Use.ACCESS, skew=UPSTREAM_SKEW)
+            access = await self.examine(tokens["access"], Use.ACCESS, skew=CLOCK_SKEW)
         session = self._new_session()
         key = SessionKey(self.issuer.name, taken.identity.user_id, session)
         try:
@@ -222,8 +219,9 @@ class Sessions:
         )
 
     def _life(self, identity: Identity) -> int:
-        """Milliseconds until the token ends; what never ends is remembered for a year."""
-        return milliseconds(min(max(identity.expires_at - self._wall(), 0), 366 * 86400) + 1)
+        """Milliseconds until the token has ended by any clock; a year for what never ends."""
+        left = min(max(identity.expires_at - self._wall(), 0), 366 * 86400)
+        return milliseconds(left + 1 + CLOCK_SKEW)
 
     def _revoked(self) -> AuthenticationFailed:
         return AuthenticationFailed(Flaw.REVOKED, issuer=self.issuer.name)

@@ -10,6 +10,9 @@ from gateway.stores.base import Policy
 from gateway.tokens.rules import EXACT_FLOAT
 from gateway.tokens.verifier import Use
 
+# Seconds by which the clocks of the gateway, the upstream and the store may be apart.
+CLOCK_SKEW = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -41,7 +44,7 @@ class Terms:
         policy = Policy(
             grace=milliseconds(config.refresh_grace),
             record_life=milliseconds(renewed + slack),
-            access_life=milliseconds(access + slack),
+            access_life=milliseconds(access + slack + CLOCK_SKEW),
             rotates=config.rotate_refresh_tokens,
             detects_reuse=config.blacklist_after_rotation,
             is_single=config.is_single,

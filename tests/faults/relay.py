@@ -12,6 +12,7 @@ class Relay:
         self.port = 0
         self._target = target
         self._is_deaf = False
+        self._loses_answers = False
         self._delay = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -25,6 +26,13 @@ class Relay:
         self._is_deaf = True
         yield
         self._is_deaf = False
+
+    @contextlib.contextmanager
+    def losing_answers(self) -> Iterator[None]:
+        """All that is sent arrives, and no answer comes back."""
+        self._loses_answers = True
+        yield
+        self._loses_answers = False
 
     @contextlib.contextmanager
     def slowed(self, seconds: float) -> Iterator[None]:
@@ -63,7 +71,7 @@ class Relay:
         while data := await reader.read(65536):
             if is_request and self._delay:
                 await asyncio.sleep(self._delay)
-            if not self._is_deaf:
+            if not self._is_deaf and (is_request or not self._loses_answers):
                 writer.write(data)
         raise ConnectionResetError  # ends the other direction too
 
