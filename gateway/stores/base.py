@@ -167,12 +167,18 @@ class Store(Protocol):
         successor: str | None,
         access: tuple[str, int] | None,
         life: int,
-    ) -> None:
-        """Records what came of a claim, and keeps `answer` for the grace.
+    ) -> bool:
+        """Records what came of a claim, and keeps `answer` for the grace; whether it is good.
+
+        It is not where the session was ended meanwhile: the new tokens have ended with it.
 
         `successor` is the id of the new refresh token, which lives for `life` milliseconds; None
         where the old one stays. `access` as for `open_session`.
         """
+        ...
+
+    async def keep_answer(self, claim: Claim, *, life: int) -> None:
+        """Keeps the answer of a completed claim for `life` milliseconds from now."""
         ...
 
     async def release(self, claim: Claim) -> None:

@@ -79,6 +79,9 @@ class Caller:
     async def delete(self, key: str) -> None:
         await self._call(("DEL", key))
 
+    async def keep(self, key: str, life: int) -> None:
+        await self._call(("PEXPIRE", key, life))
+
     async def get(self, key: str) -> bytes | None:
         answer: bytes | None = await self._call(("GET", key))
         return answer

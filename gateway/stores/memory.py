@@ -121,22 +121,26 @@ class MemoryStore:
         key, presented = resolved(key, presented, await self.known(key.issuer, "", token_id))
         session = self._ledger.find(key)
         verdict = self._ledger.judge(session, key, presented, policy)
+        generation = session.record.generation if session else presented.generation
+        claim = Claim(verdict, key, token_id, generation, issued_at=presented.issued_at)
         if verdict is Verdict.REVOKED:
-            return Claim(verdict, key, token_id)
+            return claim._replace(generation=0)
         answer = self._answers.get((key.issuer, token_id))
         if answer is not None:
-            generation = session.record.generation if session else presented.generation
-            return Claim(Verdict.REPLAYED, key, token_id, generation, answer=answer)
+            return claim._replace(verdict=Verdict.REPLAYED, answer=answer)
         if verdict is Verdict.REUSED and session:
             self._ledger.revoke(key, session, presented, policy)
-            return Claim(verdict, key, token_id, session.record.generation)
+            return claim
         session, now = session or self._ledger.adopt(key, presented, policy), self._ledger.now()
         if now < session.lease:
-            return Claim(Verdict.CURRENT, key, token_id, session.record.generation)
+            return claim._replace(verdict=Verdict.CURRENT)
         self._leases += 1
         session.lease, session.owner = now + lease, str(self._leases)
-        generation = max(session.record.generation, presented.generation)
-        return Claim(Verdict.ROTATED, key, token_id, generation, session.owner)
+        return claim._replace(
+            verdict=Verdict.ROTATED,
+            generation=max(generation, presented.generation),
+            owner=session.owner,
+        )
 
     async def complete(
         self,
@@ -147,22 +151,32 @@ class MemoryStore:
         successor: str | None,
         access: tuple[str, int] | None,
         life: int,
-    ) -> None:
+    ) -> bool:
         key, now = claim.key, self._ledger.now()
-        presented = Presented(claim.generation, True, None, life)
+        presented = Presented(claim.generation, True, claim.issued_at, life)
         session = self._ledger.find(key) or self._ledger.adopt(key, presented, policy)
         kept_until = now + max(policy.grace, 0) + 1
         self._answers.put((key.issuer, claim.token_id), answer, until=kept_until)
         await self.release(claim)
+        # Ended while the upstream was asked, with all else of the user.
+        if self._ledger.is_dead(key, presented) and not session.record.is_revoked:
+            self._ledger.revoke(key, session, presented, policy)
         if successor is not None:
             reached = max(session.record.generation, claim.generation + 1)
             session.record = session.record._replace(generation=reached, rotated_at=now)
             self._tokens.put((key.issuer, successor), (key.id, reached), until=now + life)
         self._ledger.remain(key, session, max(self._ledger.renewed(session.record, policy), life))
-        if access is not None and session.record.is_revoked:  # while the upstream was asked
+        if access is not None and session.record.is_revoked:
             self._ledger.end_access(key.issuer, access, policy)
         elif access is not None:
             self._ledger.remember_access(session, access, policy)
+        return not session.record.is_revoked
+
+    async def keep_answer(self, claim: Claim, *, life: int) -> None:
+        place = (claim.key.issuer, claim.token_id)
+        answer = self._answers.get(place)
+        if answer is not None:
+            self._answers.put(place, answer, until=self._ledger.now() + life)
 
     async def release(self, claim: Claim) -> None:
         session = self._ledger.find(claim.key)

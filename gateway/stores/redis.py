@@ -212,12 +212,13 @@ class RedisStore:
         except AnswerLost:
             self._outbox.put(self._release(key, owner))
             raise
-        claim = Claim(Verdict(word.decode()), key, token_id, generation)
-        if claim.verdict is Verdict.REUSED:
+        verdict = Verdict(word.decode())
+        claim = Claim(verdict, key, token_id, generation, issued_at=presented.issued_at)
+        if verdict is Verdict.REUSED:
             self._outbox.remember(self._deeds.end_again(key, presented, policy))
-        if claim.verdict is Verdict.REPLAYED:
+        if verdict is Verdict.REPLAYED:
             return claim._replace(answer=kept)
-        return claim._replace(owner=owner if claim.verdict is Verdict.ROTATED else "")
+        return claim._replace(owner=owner if verdict is Verdict.ROTATED else "")
 
     async def complete(
         self,
@@ -228,14 +229,20 @@ class RedisStore:
         successor: str | None,
         access: tuple[str, int] | None,
         life: int,
-    ) -> None:
+    ) -> bool:
         key = claim.key
         words = (claim.owner, answer, int(successor is not None), life, *(access or ("", 0)))
-        presented = Presented(claim.generation, is_managed=True, issued_at=None, life=life)
+        presented = Presented(claim.generation, True, claim.issued_at, life)
         deed = self._deeds.of(COMPLETE, key, presented, policy, *words)
         kept = self._deeds.key("a", key.issuer, key.user, claim.token_id)
         mapped = self._deeds.key("t", key.issuer, key.user, successor or claim.token_id)
-        await self._caller.run(deed._replace(keys=(*deed.keys, kept, mapped)))
+        is_good: int = await self._caller.run(deed._replace(keys=(*deed.keys, kept, mapped)))
+        return is_good == 1
+
+    async def keep_answer(self, claim: Claim, *, life: int) -> None:
+        await self._caller.keep(
+            self._deeds.key("a", claim.key.issuer, claim.key.user, claim.token_id), life
+        )
 
     async def release(self, claim: Claim) -> None:
         await self._caller.run(self._release(claim.key, claim.owner))

@@ -82,6 +82,7 @@ class Claim(NamedTuple):
     token_id: str
     generation: int = 0
     owner: str = ""  # whose lease it is
+    issued_at: int | None = None  # the token, as it was presented
     answer: bytes | None = None
 
 

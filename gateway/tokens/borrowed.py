@@ -12,16 +12,22 @@ import hashlib
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable, UpstreamError
+from gateway.errors import (
+    AuthenticationFailed,
+    Flaw,
+    GatewayError,
+    StoreUnavailable,
+    UpstreamError,
+)
 from gateway.stores.base import Claim, Presented, SessionKey, Verdict
 from gateway.stores.session import resolved
-from gateway.tokens.rules import clean_name
 from gateway.tokens.sessions import Approve, Sessions
 from gateway.tokens.terms import CLOCK_SKEW
 from gateway.tokens.verifier import Examined, Use
@@ -122,12 +128,12 @@ class BorrowedSessions(Sessions):
         else:
             answer = await self._spend(claim, token, ask)
         if approve is not None:
-            await self._approve(claim, answer.tokens, approve)
+            await self._approve(claim, taken, answer.tokens, approve)
         return answer
 
     async def _claimed(self, taken: Examined) -> Claim:
         """The claim on this token, once nobody else holds it."""
-        key, token_id = self.key_of(taken), self._token_id(taken)
+        key, token_id = self.key_of(taken), self.token_id(taken)
         presented, lease = self._presented(taken), int(self._lease * 1000)
         try:
             async with asyncio.timeout(self._lease + 1):
@@ -163,18 +169,21 @@ class BorrowedSessions(Sessions):
             await self._let_go(claim)
             return answer
         named = access or renewed
+        is_good = True
         try:
-            await self._store.complete(
+            is_good = await self._store.complete(
                 claim,
                 self.terms.policy,
                 answer=_sealed(answer.kept(), token),
-                successor=self._token_id(renewed) if renewed is not None else None,
+                successor=self.token_id(renewed) if renewed is not None else None,
                 access=self._named(named) if named is not None else None,
                 life=self._life(renewed.identity) if renewed is not None else 0,
             )
         except StoreUnavailable:
             # The upstream has spent the old token: to withhold the new one would end the session.
             _LOG.warning("issuer %r: a refresh could not be recorded", self.issuer.name)
+        if not is_good:
+            raise self._revoked()
         return answer
 
     async def _taken(self, tokens: Mapping[str, str]) -> tuple[Examined | None, Examined | None]:
@@ -196,11 +205,22 @@ class BorrowedSessions(Sessions):
             )
             raise UpstreamError.broken("the refreshed token is not one of this issuer") from error
 
-    async def _approve(self, claim: Claim, tokens: Mapping[str, str], approve: Approve) -> None:
-        """Asks behind the refresh, since only it gives a fresh token; its answer is kept by now."""
+    async def _approve(
+        self, claim: Claim, taken: Examined, tokens: Mapping[str, str], approve: Approve
+    ) -> None:
+        """Asks behind the refresh, since only it gives a fresh token; its answer is kept by now.
+
+        What the upstream can't say now it is asked again: the answer is kept for as long as the
+        client may come for it.
+        """
         access = tokens.get("token" if self.config.is_single else "access")
-        if access is None or await approve(access):
-            return
+        try:
+            if access is None or await approve(access):
+                return
+        except GatewayError:
+            with suppress(StoreUnavailable):
+                await self._store.keep_answer(claim, life=self._life(taken.identity))
+            raise
         # What the session has come to by now is spent with it, whichever token is presented.
         newest = Presented(2**31, is_managed=True, issued_at=None, life=0)
         await self._reported(self._store.end_session(claim.key, newest, self.terms.policy))
@@ -215,21 +235,13 @@ class BorrowedSessions(Sessions):
 
     async def _resolved(self, taken: Examined) -> tuple[SessionKey, Presented]:
         key = self.key_of(taken)
-        known = await self._store.known(key.issuer, key.user, self._token_id(taken))
+        known = await self._store.known(key.issuer, key.user, self.token_id(taken))
         return resolved(key, self._presented(taken), known)
 
     async def _access_of(self, tokens: Mapping[str, str]) -> Examined | None:
         if "access" not in tokens or self.config.is_single:
             return None
         return await self.examine(tokens["access"], Use.ACCESS, skew=CLOCK_SKEW)
-
-    def _token_id(self, taken: Examined) -> str:
-        """The token's own id; the oldest package gives none."""
-        found = clean_name(taken.claims.get(self.config.jti_claim))
-        if found is not None:
-            return found
-        claims = repr(sorted(taken.claims.items(), key=lambda item: item[0]))
-        return hashlib.sha256(claims.encode()).hexdigest()[:32]
 
     def _named(self, access: Examined) -> tuple[str, int] | None:
         """What a revocation must name to reach this access token, and until when.

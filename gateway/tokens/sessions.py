@@ -7,6 +7,7 @@ Rules (RFC 9700 §4.14.2)
 - Tokens from before the gateway came are adopted when they are first refreshed or ended.
 """
 
+import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from gateway.tokens.issuer import Issuer
 from gateway.tokens.issuing import Issuing, Refreshed
 from gateway.tokens.jwks import KeysNeeded
 from gateway.tokens.revocation import RevocationView
+from gateway.tokens.rules import clean_name
 from gateway.tokens.tally import Tally
 from gateway.tokens.terms import CLOCK_SKEW, Terms, milliseconds
 from gateway.tokens.verifier import Examined, Use
@@ -176,9 +178,16 @@ class Sessions:
 
     def key_of(self, taken: Examined) -> SessionKey:
         identity = taken.identity
-        if identity.session_id is None:
-            raise AuthenticationFailed(Flaw.INVALID, issuer=self.issuer.name)
-        return SessionKey(self.issuer.name, identity.user_id, identity.session_id)
+        session = identity.session_id or self.token_id(taken)
+        return SessionKey(self.issuer.name, identity.user_id, session)
+
+    def token_id(self, taken: Examined) -> str:
+        """The token's own id; where it has none, what tells it from others."""
+        found = clean_name(taken.claims.get(self.config.jti_claim))
+        if found is not None:
+            return found
+        claims = repr(sorted(taken.claims.items(), key=lambda item: item[0]))
+        return hashlib.sha256(claims.encode()).hexdigest()[:32]
 
     async def _ask(self, taken: Examined, token: str, approve: Approve) -> None:
         """Asks the upstream about the user, before anything is spent: it may be away."""

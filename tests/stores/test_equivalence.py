@@ -33,7 +33,15 @@ policies = st.sampled_from([POLICY, STRICT, FIXED, LENIENT, SINGLE])
 steps = st.lists(
     st.tuples(
         st.sampled_from(
-            ["rotate", "rotate", "rotate", "open", "inspect", "end_session", "end_user", "claim"]
+            [
+                *["rotate"] * 3,
+                "open",
+                "inspect",
+                "end_session",
+                "end_user",
+                "claim",
+                "claim, end_user",
+            ]
         ),
         keys,
         presented,
@@ -46,6 +54,7 @@ steps = st.lists(
 async def told(store: Store, step: tuple[str, SessionKey, Presented, Any]) -> object:
     """What a store says to a step, times left out."""
     name, key, given_token, policy = step
+    more_ends = name == "claim, end_user"
     if name == "rotate":
         return (await store.rotate(key, given_token, policy))._replace(at=0)
     if name == "open":
@@ -61,13 +70,16 @@ async def told(store: Store, step: tuple[str, SessionKey, Presented, Any]) -> ob
     # Otherwise an answer is kept for a millisecond, in which it may or may not be asked for.
     policy = replace(policy, grace=POLICY.grace)
     claim = await store.claim(key, key.id, given_token, policy, lease=10**6)
+    is_good = None
     if claim.owner:
         successor = f"{key.id}+"
-        await store.complete(
+        if more_ends:
+            await store.end_user(key.issuer, key.user, policy)
+        is_good = await store.complete(
             claim, policy, answer=b"", successor=successor, access=None, life=10**9
         )
     known = await store.known(key.issuer, key.user, f"{key.id}+")
-    return known, claim._replace(owner="")
+    return known, is_good, claim._replace(owner="")
 
 
 def names(sink: RecordingSink) -> list[tuple[object, ...]]:

@@ -71,9 +71,11 @@ class Setting:
         return True
 
 
-def pair(name: str) -> dict[str, str]:
+def pair(name: str, **more: Any) -> dict[str, str]:
     return {
-        kind: sign(CLAIMS["simplejwt"](token_type=kind, jti=f"{kind}-{name}", exp=SECOND + 3000))
+        kind: sign(
+            CLAIMS["simplejwt"](token_type=kind, jti=f"{kind}-{name}", exp=SECOND + 3000, **more)
+        )
         for kind in ("access", "refresh")
     }
 
@@ -201,9 +203,26 @@ async def test_logout_while_the_upstream_is_asked_ends_what_comes_of_it() -> Non
         await one.sessions.end(token)
         return await one.answer()
 
-    answer = await one.refresh(token, logged_out_meanwhile)
-    assert not one.is_good(answer.tokens["access"])
-    assert await flaw_of(one.refresh(answer.tokens["refresh"])) is Flaw.REVOKED
+    assert await flaw_of(one.refresh(token, logged_out_meanwhile)) is Flaw.REVOKED
+    assert not one.is_good(pair("1")["access"])
+    assert await flaw_of(one.refresh(pair("1")["refresh"])) is Flaw.REVOKED
+
+
+async def test_so_does_the_end_of_all_meanwhile() -> None:
+    one = Setting()
+    token = pair("0")["refresh"]
+
+    async def all_ended_meanwhile() -> Said:
+        await one.sessions.end_all("1", why="test")
+        # The upstream's clock goes on: by its date the new token is not concerned.
+        one.asked += 1
+        return Said(pair("1", iat=SECOND + 2))
+
+    assert await flaw_of(one.refresh(token, all_ended_meanwhile)) is Flaw.REVOKED
+    one.clock.advance(3)
+    answer = pair("1", iat=SECOND + 2)
+    assert not one.is_good(answer["access"])
+    assert await flaw_of(one.refresh(answer["refresh"])) is Flaw.REVOKED
 
 
 async def test_a_kept_answer_opens_to_its_own_token_alone() -> None:
@@ -254,3 +273,40 @@ async def test_the_user_is_asked_about_with_the_new_token(is_good: bool) -> None
     assert not one.is_good(seen[0])
     assert await flaw_of(one.refresh(token)) is Flaw.REVOKED
     assert await flaw_of(one.refresh(pair("1")["refresh"])) is Flaw.REVOKED
+
+
+async def test_an_upstream_that_can_not_say_now_costs_no_session() -> None:
+    one = Setting()
+    token = pair("0")["refresh"]
+
+    async def away(access: str) -> bool:
+        raise UpstreamError.timeout()
+
+    async def approving(access: str) -> bool:
+        return True
+
+    for _ in range(3):
+        with pytest.raises(UpstreamError):
+            await one.refresh(token, approve=away)
+        one.clock.advance(600)
+    assert (await one.refresh(token, approve=approving)).tokens == pair("1")
+    assert one.asked == 1
+
+
+async def test_tokens_that_have_no_id_are_told_apart_by_what_they_say() -> None:
+    one = Setting(profile="jwt")
+    first, second = (
+        sign(CLAIMS["jwt"](exp=SECOND + 3000, n=number, token_type="refresh"))
+        for number in range(2)
+    )
+    assert await one.sessions.begin({"refresh": first}) == {"refresh": first}
+
+    async def answer() -> Said:
+        one.asked += 1
+        return Said({"refresh": second})
+
+    assert await one.refresh(first, answer) == await one.refresh(first, answer)
+    assert one.asked == 1
+    one.clock.advance(11)
+    assert await flaw_of(one.refresh(first, answer)) is Flaw.REVOKED
+    assert await flaw_of(one.refresh(second, answer)) is Flaw.REVOKED
