@@ -25,7 +25,7 @@ _LOG = logging.getLogger("gateway.stores")
 
 BLOCK = 500  # milliseconds
 CHUNK = 1000  # entries: a few milliseconds of the event loop
-MOST_SKEW = 5.0  # seconds between the server's clock and ours, beyond which it is told
+MOST_SKEW = 1.5  # seconds between the server's clock and ours, beyond which it is told
 RETRY_PAUSE = 1.0
 
 _KINDS = {kind.value: kind for kind in Kind}
@@ -136,7 +136,7 @@ class Tail:
         ahead = int(seconds) + int(micros) / 1e6 - self._wall()
         if abs(ahead) > MOST_SKEW:
             _LOG.warning(
-                "the store's clock is %.0f s %s this host's: it dates the tokens of a refresh",
+                "the store's clock is %.1f s %s this host's, and tokens carry times: set them by NTP",
                 abs(ahead),
                 "ahead of" if ahead > 0 else "behind",
             )

@@ -144,3 +144,11 @@ async def test_ends_that_nobody_follows_do_not_date_the_next_login_ahead(gate: O
         assert one.is_good(login["access"])
         await one.sessions.end_all("1", why="test")
         await until(lambda: not one.is_good(login["access"]))
+
+
+@pytest.mark.parametrize(("ahead", "words"), [(-2, "2.0 s ahead of"), (2, "2.0 s behind")])
+async def test_a_clock_that_is_wrong_is_told(
+    gate: Opened, caplog: pytest.LogCaptureFixture, ahead: float, words: str
+) -> None:
+    async with gate(ahead):
+        assert f"the store's clock is {words} this host's" in caplog.text
