@@ -19,7 +19,7 @@ from gateway.stores.breaker import AWAY, Breaker
 from gateway.stores.caller import is_away
 from gateway.stores.link import converse, taken
 from gateway.stores.scripts import Command
-from gateway.stores.topology import Finder, info
+from gateway.stores.topology import Finder, Topology, info
 
 _LOG = logging.getLogger("gateway.stores")
 
@@ -76,10 +76,7 @@ class Tail:
         while True:
             topology = await self._breaker.up()
             try:
-                async with topology.node_of(cursor.key).dedicated() as connection:
-                    await self._read_on(cursor, connection)
-            except MovedError as error:
-                topology.redirected(error, self._finder)
+                await self._follow_at(cursor, topology)
             except ResponseError as error:
                 if is_away(error):
                     self._breaker.trip(topology, error)
@@ -91,6 +88,14 @@ class Tail:
             except Exception:  # noqa: BLE001 - a background loop goes on
                 _LOG.exception("the log of revocations can't be followed")
                 await asyncio.sleep(RETRY_PAUSE)
+
+    async def _follow_at(self, cursor: _Cursor, topology: Topology) -> None:
+        """Returns when the stream has moved to another server."""
+        try:
+            async with topology.node_of(cursor.key).dedicated() as connection:
+                await self._read_on(cursor, connection)
+        except MovedError as error:
+            topology.redirected(error, self._finder)
 
     async def _read_on(self, cursor: _Cursor, connection: AbstractConnection) -> None:
         ahead = await self._resume(cursor, connection)

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from redis.asyncio.connection import AbstractConnection
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
@@ -26,6 +27,16 @@ from gateway.stores.node import Node
 
 BUCKETS = 16  # of a cluster's keys
 _SLOTS = 16384
+
+
+class NodeOfCluster(RedisError):
+    """One server was named where several share the keys: it would answer for its part alone."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} is a node of a cluster with several masters: the store's URL must begin with "
+            "redis+cluster:// (rediss+cluster:// for TLS)"
+        )
 
 
 class Topology:
@@ -48,7 +59,12 @@ class Topology:
         return self._slots[key_slot(key.encode())]
 
     def redirected(self, error: AskError, finder: "Finder") -> Node:
-        """The node that a cluster points to: for good (MovedError), or for one command."""
+        """The node that a cluster points to: for good (MovedError), or for one command.
+
+        Raises NodeOfCluster where one server was thought to hold everything.
+        """
+        if isinstance(error, MovedError) and not self._slots:
+            raise NodeOfCluster(self.nodes[0].name)
         node = self._nodes.get(f"{error.host}:{error.port}")
         if node is None:
             node = self._nodes[f"{error.host}:{error.port}"] = finder.node((error.host, error.port))
@@ -116,14 +132,16 @@ class _Single:
         self._timeout = timeout
 
     async def locate(self) -> Topology:
-        return await self._checked(
-            self.node(self._address.hosts[0] if self._address.hosts else None)
-        )
+        host = self._address.hosts[0] if self._address.hosts else None
+        node = self.node(host)
+        if await self._masters(host) > 1:
+            raise NodeOfCluster(node.name)
+        return await self._checked(node)
 
     def node(self, host: Host | None) -> Node:
         return Node(
             f"{host[0]}:{host[1]}" if host else self._address.path,
-            open_connection=lambda: self._address.connection(host, timeout=self._timeout),
+            open_connection=lambda: self._connection(host),
         )
 
     async def _checked(self, *nodes: Node, slots: Sequence[Node] = ()) -> Topology:
@@ -136,9 +154,18 @@ class _Single:
             raise
         return topology
 
-    async def _ask(self, host: Host, *command: str, is_sentinel: bool = False) -> Any:
-        make = self._address.sentinel_connection if is_sentinel else self._address.connection
-        connection = make(host, timeout=self._timeout)
+    async def _masters(self, host: Host | None) -> int:
+        """How many share the keys with this server, itself counted."""
+        try:
+            told = info(await self._ask(self._connection(host), "CLUSTER", "INFO"))
+        except ResponseError:  # not a cluster's node, or none that tells us
+            return 1
+        return int(told.get("cluster_size", "1"))
+
+    def _connection(self, host: Host | None) -> AbstractConnection:
+        return self._address.connection(host, timeout=self._timeout)
+
+    async def _ask(self, connection: AbstractConnection, *command: str) -> Any:
         try:
             async with asyncio.timeout(self._timeout):
                 await connection.connect()  # type: ignore[no-untyped-call]
@@ -164,10 +191,9 @@ class _Sentinels(_Single):
         raise failure or Disconnected("no master")
 
     async def _master_by(self, host: Host) -> Host | None:
+        sentinel = self._address.sentinel_connection(host, timeout=self._timeout)
         name = self._address.master
-        answer = await self._ask(
-            host, "SENTINEL", "get-master-addr-by-name", name, is_sentinel=True
-        )
+        answer = await self._ask(sentinel, "SENTINEL", "get-master-addr-by-name", name)
         return (answer[0].decode(), int(answer[1])) if answer else None
 
 
@@ -194,13 +220,14 @@ class _Cluster(_Single):
         return await self._checked(*nodes.values(), slots=slots)
 
     async def _slots_by(self, host: Host) -> list[tuple[int, int, Host]]:
-        state = info(await self._ask(host, "CLUSTER", "INFO"))
+        state = info(await self._ask(self._connection(host), "CLUSTER", "INFO"))
         if state.get("cluster_state") != "ok":
             raise ClusterDownError("the cluster is not whole")
+        slots = await self._ask(self._connection(host), "CLUSTER", "SLOTS")
         ranges = sorted(
             # A node that does not know its own name leaves it empty.
             (first, last, ((master[0] or b"").decode() or host[0], int(master[1])))
-            for first, last, master, *_ in await self._ask(host, "CLUSTER", "SLOTS")
+            for first, last, master, *_ in slots
         )
         if sum(last - first + 1 for first, last, _ in ranges) != _SLOTS:
             raise ClusterDownError("some slots are served by none")
