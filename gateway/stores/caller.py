@@ -51,7 +51,7 @@ class Caller:
         self._breaker = breaker
         self._finder = finder
         self._timeout = timeout
-        self._replica_wait = min(_REPLICA_WAIT, int(timeout * 1000 / 3))
+        self._replica_wait = max(1, min(_REPLICA_WAIT, int(timeout * 1000 / 3)))  # 0 is for ever
 
     async def run(self, deed: Deed) -> Any:
         """The script's answer. Raises StoreUnavailable; AnswerLost where it may have been done."""

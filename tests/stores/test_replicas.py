@@ -11,10 +11,11 @@ import pytest
 import redis
 
 from gateway.stores.base import Verdict
+from gateway.stores.caller import Caller
 from gateway.stores.redis import RedisStore
 from tests.redis_servers import RedisServer, redis_server
 from tests.stores.conftest import running
-from tests.stores.recording import KEY, POLICY, STRICT, RecordingSink, token
+from tests.stores.recording import KEY, POLICY, STRICT, RecordingSink, token, until
 
 WAIT = 0.05  # seconds, for a replica that does not answer
 TIMEOUT = 0.5
@@ -98,3 +99,24 @@ async def test_those_who_wait_for_a_replica_wait_together(
         # One wait that was under way, and the next: not a hundred.
         assert max(await asyncio.gather(*ends)) < 3 * WAIT
         assert store.is_up
+
+
+async def test_however_short_the_timeout_a_wait_has_an_end(
+    servers: tuple[RedisServer, RedisServer], sink: RecordingSink
+) -> None:
+    async with running(servers[0].url, sink, timeout=TIMEOUT) as store:
+        await opened(store, "a")
+        await opened(store, "b")
+        servers[1].freeze()
+        hasty = Caller(store._breaker, store._finder, timeout=0.002)
+        hasty._timeout = TIMEOUT  # what is not waited for need not be done in 2 ms
+        for name in "ab":
+            deed = store._deeds.end_again(replace(KEY, id=name), token(), POLICY)
+            await hasty.run(deed)
+        # The one who follows the log stays blocked, and nobody else.
+        await until(lambda: blocked(servers[0]) <= 1, patience=2)
+
+
+def blocked(server: RedisServer) -> int:
+    told: Any = server.ask("INFO", "clients")
+    return int(told["blocked_clients"])
