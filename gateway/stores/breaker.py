@@ -59,27 +59,28 @@ class Breaker:
     async def run(self) -> None:
         while True:
             try:
-                topology = await self._finder.locate()
+                await self._hold(await self._finder.locate())
             except AWAY as error:
                 self._log_failure(error)
                 await asyncio.sleep(PROBE_PAUSE)
-                continue
             except Exception:  # noqa: BLE001 - a background loop goes on
-                _LOG.exception("the store can't be looked for")
+                _LOG.exception("the store can't be watched")
                 await asyncio.sleep(WATCH_INTERVAL)
-                continue
-            try:
-                await self._warn_of_eviction(topology)
-                self._tripped.clear()
-                self.topology, self._clock = topology, topology.nodes[0].clock
-                self._located.set()
-                self._last_failure = ""
-                _LOG.info("the store is up: %r", topology)
-                await self._watch(topology)
-            finally:
-                self.topology = None
-                self._located.clear()
-                await topology.close()
+
+    async def _hold(self, topology: Topology) -> None:
+        """Returns, and has closed it, when the topology has been given up."""
+        try:
+            await self._warn_of_eviction(topology)
+            self._tripped.clear()
+            self.topology, self._clock = topology, topology.nodes[0].clock
+            self._located.set()
+            self._last_failure = ""
+            _LOG.info("the store is up: %r", topology)
+            await self._watch(topology)
+        finally:
+            self.topology = None
+            self._located.clear()
+            await topology.close()
 
     async def _watch(self, topology: Topology) -> None:
         """Returns when the topology has been given up."""

@@ -242,6 +242,31 @@ async def test_a_server_that_has_forgotten_is_told_again(
         assert await store.inspect(KEY, token(issued_at=1), POLICY) is Verdict.REVOKED
 
 
+@pytest.mark.parametrize("name", ["check", "info"])
+async def test_an_answer_that_nobody_understands_is_no_end(
+    server: RedisServer,
+    sink: RecordingSink,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    async with running(server.url, sink, timeout=TIMEOUT) as store:
+        with monkeypatch.context() as broken:
+            broken.setattr(f"gateway.stores.breaker.{name}", misunderstood)
+            if name == "info":  # read when the server is found
+                server.kill()
+                server.start()
+            await until(lambda: not store.is_up)
+            await until(lambda: "the store can't be watched" in caplog.text)
+        await until(lambda: store.is_up)
+        await opened(store)
+    assert caplog.text.count("the store can't be watched") == 1  # no busy loop
+
+
+def misunderstood(*_args: object, **_options: object) -> dict[str, str]:
+    raise ValueError("invalid literal for int()")
+
+
 async def test_eviction_is_warned_of(
     tmp_path: Path, sink: RecordingSink, caplog: pytest.LogCaptureFixture
 ) -> None:
