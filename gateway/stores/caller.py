@@ -25,12 +25,11 @@ from redis.exceptions import (
 from gateway.errors import StoreUnavailable
 from gateway.stores.breaker import AWAY, Breaker
 from gateway.stores.deeds import Deed
-from gateway.stores.scripts import Command
+from gateway.stores.scripts import ASKING, Command
 from gateway.stores.topology import Finder, Topology
 
 _LOG = logging.getLogger("gateway.stores")
 
-_ASKING: Command = ("ASKING",)
 _TRIES = 4  # an answer, and one more for each of NOSCRIPT, MOVED and ASK
 _REPLICA_WAIT = 50  # milliseconds, for one of them
 _MARK_LIFE = 1000  # milliseconds
@@ -130,7 +129,7 @@ class Caller:
             elif isinstance(answer, MovedError):
                 node, before = topology.redirected(answer, self._finder), ()
             elif isinstance(answer, AskError):
-                node, before = topology.redirected(answer, self._finder), (_ASKING,)
+                node, before = topology.redirected(answer, self._finder), (ASKING,)
             else:
                 raise answer
         else:

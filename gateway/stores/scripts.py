@@ -12,6 +12,8 @@ from typing import NamedTuple
 Word = str | bytes | int
 Command = tuple[Word, ...]
 
+ASKING: Command = ("ASKING",)  # before a command that a cluster has sent on for once
+
 
 class Script(NamedTuple):
     """A script: by its hash where the server knows it, else by its text."""
