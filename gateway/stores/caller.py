@@ -3,7 +3,8 @@
 Rules
 - A call ends within the timeout, with an answer or with StoreUnavailable.
 - What was said is done, also for a caller who is cancelled: only the answer is dropped.
-- It is not tried again, except where the server said that it did nothing (NOSCRIPT, MOVED, ASK).
+- It is not tried again, except where the server said that it did nothing (NOSCRIPT, MOVED, ASK,
+  TRYAGAIN).
 - A server that comes to it too late does nothing, where that would spend a token.
 """
 
@@ -20,6 +21,7 @@ from redis.exceptions import (
     NoScriptError,
     ReadOnlyError,
     ResponseError,
+    TryAgainError,
 )
 
 from gateway.errors import StoreUnavailable
@@ -31,6 +33,7 @@ from gateway.stores.topology import Finder, Topology
 _LOG = logging.getLogger("gateway.stores")
 
 _TRIES = 4  # an answer, and one more for each of NOSCRIPT, MOVED and ASK
+_APART_PAUSE = 0.015  # seconds
 _REPLICA_WAIT = 50  # milliseconds, for one of them
 _MARK_LIFE = 1000  # milliseconds
 MOST_UNANSWERED = 4096  # calls to one server
@@ -93,7 +96,7 @@ class Caller:
         topology = self._topology()
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._converse(topology, what)
+                return await self._converse_whole(topology, what)
         except ResponseError as error:
             if is_away(error):
                 self._breaker.trip(topology, error)
@@ -109,6 +112,18 @@ class Caller:
         if topology is None:
             raise StoreUnavailable()
         return topology
+
+    async def _converse_whole(self, topology: Topology, what: Deed | Command) -> Any:
+        """Tries again while a cluster moves a slot, and has the keys on two servers."""
+        clock = asyncio.get_running_loop().time
+        last = clock() + self._timeout / 2  # the other half is for the answer
+        while True:
+            try:
+                return await self._converse(topology, what)
+            except TryAgainError as error:
+                if clock() > last:
+                    raise StoreUnavailable() from error
+                await asyncio.sleep(_APART_PAUSE)
 
     async def _converse(self, topology: Topology, what: Deed | Command) -> Any:
         if isinstance(what, Deed):

@@ -4,12 +4,9 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
-from zlib import crc32
 
 import pytest
-from redis.crc import key_slot
 
 from gateway.errors import StoreUnavailable
 from gateway.stores.base import Verdict
@@ -17,8 +14,7 @@ from gateway.stores.caller import MOST_UNANSWERED
 from gateway.stores.outbox import KEPT
 from gateway.stores.redis import RedisStore
 from gateway.stores.tail import read_entry
-from gateway.stores.topology import BUCKETS
-from tests.redis_servers import Cluster, RedisServer, SentinelSet, redis_server, sentinel_set
+from tests.redis_servers import RedisServer, SentinelSet, redis_server, sentinel_set
 from tests.stores.conftest import running
 from tests.stores.recording import KEY, MINUTE, POLICY, STRICT, RecordingSink, token, until
 
@@ -350,36 +346,3 @@ async def test_without_a_replica_nothing_waits(valkey: RedisServer, sink: Record
     async with running(valkey.url, sink) as store:
         await store.end_user("main", "bob", POLICY)
     assert waits_of(valkey) == 0
-
-
-async def test_a_slot_that_has_moved_is_followed(
-    three_masters: Cluster, sink: RecordingSink
-) -> None:
-    for server in three_masters.servers:
-        server.ask("FLUSHALL")
-    key = replace(KEY, user="bob")
-    slot = key_slot(b"{%d}" % (crc32(b"bob") % BUCKETS))
-    source = next(
-        server
-        for place, server in enumerate(three_masters.servers)
-        if slot < 16384 * (place + 1) // 3
-    )
-    target = next(server for server in three_masters.servers if server is not source)
-    async with running(three_masters.url, sink) as store:
-        ids = {server.port: str(said(server, "CLUSTER", "MYID")) for server in (source, target)}
-        target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
-        source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
-        # While it moves, what the source has not got is asked of the target (ASK).
-        assert await store.known("main", "bob", "jti") is None
-        for server in (target, source):
-            server.ask("CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])
-        await store.open_session(key, POLICY, presented=token(), access_life=1)
-        assert (await store.rotate(key, token(), POLICY)).generation == 1
-        await store.end_session(key, token(1), POLICY)
-        await until(lambda: sink.revocations)
-        assert store.is_up
-
-
-def said(server: RedisServer, *command: str) -> str:
-    answer = server.ask(*command)
-    return answer.decode() if isinstance(answer, bytes) else str(answer)

@@ -7,6 +7,7 @@ from zlib import crc32
 
 import pytest
 
+from gateway.errors import StoreUnavailable
 from gateway.stores.redis import RedisStore
 from gateway.stores.topology import BUCKETS
 from tests.redis_servers import Cluster
@@ -15,6 +16,7 @@ from tests.stores.recording import KEY, POLICY, RecordingSink, token, until
 from tests.stores.resharding import Move, resharding, slot_of
 
 STALE = 2.0  # seconds, the least that `max_staleness` can sensibly be
+TIMEOUT = 0.5
 BUCKET = f"gw:{{{crc32(KEY.user.encode()) % BUCKETS}}}"
 
 
@@ -105,4 +107,53 @@ async def test_a_move_that_is_called_off_loses_nothing(
                 server.ask("CLUSTER", "SETSLOT", move.slot, "STABLE")
             await ended(store, "after")
             await until(lambda: sink.revocations)
+    assert not caplog.messages
+
+
+async def test_calls_follow_a_slot(masters: Cluster, sink: RecordingSink) -> None:
+    with resharding(masters.servers, slot_of(KEY.user)) as move:
+        async with running(masters.url, sink) as store:
+            move.begin()
+            # While it moves, what the source has not got is asked of the target (ASK).
+            assert await store.known("main", KEY.user, "jti") is None
+            move.end()
+            await opened(store, KEY.id)
+            assert (await store.rotate(KEY, token(), POLICY)).generation == 1
+            await store.end_session(KEY, token(1), POLICY)
+            await until(lambda: sink.revocations)
+            assert store.is_up
+
+
+async def test_a_session_whose_keys_are_apart_is_refused_without_an_outage(
+    masters: Cluster, sink: RecordingSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    with resharding(masters.servers, slot_of(KEY.user)) as move:
+        async with running(masters.url, sink, timeout=TIMEOUT) as store:
+            await ended(store, "other")
+            await opened(store, KEY.id)
+            move.begin()
+            move.carry(f"{BUCKET}:rev")
+            for _ in range(3):
+                began = time.monotonic()
+                with pytest.raises(StoreUnavailable):
+                    await store.rotate(KEY, token(), POLICY)
+                assert time.monotonic() - began < TIMEOUT + 0.05
+            assert store.is_up
+    assert not caplog.messages
+
+
+async def test_a_session_whose_keys_come_together_in_time_is_served(
+    masters: Cluster, sink: RecordingSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    with resharding(masters.servers, slot_of(KEY.user)) as move:
+        async with running(masters.url, sink, timeout=TIMEOUT) as store:
+            await ended(store, "other")
+            await opened(store, KEY.id)
+            move.begin()
+            move.carry(f"{BUCKET}:rev")
+            rotating = asyncio.create_task(store.rotate(KEY, token(), POLICY))
+            await asyncio.sleep(0.05)
+            assert not rotating.done()
+            move.end()
+            assert (await rotating).generation == 1
     assert not caplog.messages
