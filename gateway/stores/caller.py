@@ -16,10 +16,8 @@ from typing import Any
 
 from redis.exceptions import (
     AskError,
-    ClusterDownError,
     MovedError,
     NoScriptError,
-    ReadOnlyError,
     ResponseError,
     TryAgainError,
 )
@@ -27,6 +25,7 @@ from redis.exceptions import (
 from gateway.errors import StoreUnavailable
 from gateway.stores.breaker import AWAY, Breaker
 from gateway.stores.deeds import Deed
+from gateway.stores.refusals import is_away, only_reads
 from gateway.stores.scripts import ASKING, Command
 from gateway.stores.topology import Finder, Topology
 
@@ -37,7 +36,7 @@ _APART_PAUSE = 0.015  # seconds
 _REPLICA_WAIT = 50  # milliseconds, for one of them
 _MARK_LIFE = 1000  # milliseconds
 MOST_UNANSWERED = 4096  # calls to one server
-_AWAY_WORDS = ("READONLY", "CLUSTERDOWN", "LOADING", "MASTERDOWN")
+TOLD_EVERY = 60.0  # seconds, of a refusal that each call may meet
 
 
 class AnswerLost(StoreUnavailable):
@@ -54,6 +53,7 @@ class Caller:
         self._finder = finder
         self._timeout = timeout
         self._replica_wait = max(1, min(_REPLICA_WAIT, int(timeout * 1000 / 3)))  # 0 is for ever
+        self._told: dict[str, float] = {}
 
     async def run(self, deed: Deed) -> Any:
         """The script's answer. Raises StoreUnavailable; AnswerLost where it may have been done."""
@@ -101,7 +101,7 @@ class Caller:
             if is_away(error):
                 self._breaker.trip(topology, error)
             else:
-                _LOG.error("the store refuses a command: %s", error)
+                self._tell(error)
             raise StoreUnavailable() from error
         except AWAY as error:
             self._breaker.trip(topology, error)
@@ -112,6 +112,16 @@ class Caller:
         if topology is None:
             raise StoreUnavailable()
         return topology
+
+    def _tell(self, error: ResponseError) -> None:
+        state = only_reads(error)
+        now = asyncio.get_running_loop().time()
+        self._told = {why: at for why, at in self._told.items() if now - at < TOLD_EVERY}
+        why = state or str(error)
+        if why not in self._told:
+            self._told[why] = now
+            told = "the store takes no writes now" if state else "the store refuses a command"
+            _LOG.error("%s: %s", told, error)
 
     async def _converse_whole(self, topology: Topology, what: Deed | Command) -> Any:
         """Tries again while a cluster moves a slot, and has the keys on two servers."""
@@ -157,11 +167,3 @@ class Caller:
 def _mark(deed: Deed) -> Command:
     """A write beside the log, in the slot of the deed, that means nothing."""
     return ("SET", f"{deed.keys[1]}:mark", "", "PX", _MARK_LIFE)
-
-
-def is_away(error: ResponseError) -> bool:
-    """Whether a refusal says that the server takes no commands now, rather than not this one."""
-    if isinstance(error, ReadOnlyError | ClusterDownError):
-        return True
-    # Older servers put their refusal into the script's error.
-    return any(word in str(error) for word in _AWAY_WORDS)

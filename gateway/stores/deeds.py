@@ -6,6 +6,7 @@ The keys of a session, its user and the log share a hash tag: one bucket, or 16 
     {prefix}:{b}:u:<issuer>:<user>      not-before    {prefix}:{b}:a:<issuer>:<token>  kept answer
     {prefix}:{b}:rev                    the log       {prefix}:{b}:life        longest access life
     {prefix}:{b}:rev:mark               written before WAIT
+    {prefix}:{n}:probe                  written to see that a master takes writes
     {prefix}:l:<name>  {prefix}:f:<name>              buckets of tokens, counts of failures
 """
 

@@ -9,13 +9,15 @@ Rules
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as Disconnected
 
 from gateway.stores.link import Answers, Link
 from gateway.stores.scripts import Command
+
+PING: Command = ("PING",)
 
 
 class Node:
@@ -24,6 +26,9 @@ class Node:
     def __init__(self, name: str, *, open_connection: Callable[[], AbstractConnection]) -> None:
         self.name = name
         self.replicas = 0
+        # Proves that it takes writes (the next ones where that slot has gone elsewhere).
+        self.probe: Command = PING
+        self.probes: Iterator[Command] = iter(())
         self._open_connection = open_connection
         self._is_closed = False
         self._links: dict[str, Link] = {}

@@ -90,7 +90,7 @@ class RedisStore:
         """
         address = read_address(url)
         return cls(
-            finder_of(address, timeout=timeout),
+            finder_of(address, key_prefix=key_prefix, timeout=timeout),
             name=str(address),
             key_prefix=key_prefix,
             timeout=timeout,

@@ -17,8 +17,8 @@ from redis.exceptions import AskError, MovedError, ResponseError
 
 from gateway.stores.base import Kind, Revocation, RevocationSink
 from gateway.stores.breaker import AWAY, Breaker
-from gateway.stores.caller import is_away
 from gateway.stores.link import converse, taken
+from gateway.stores.refusals import is_away
 from gateway.stores.scripts import ASKING, Command
 from gateway.stores.topology import Finder, Topology, info
 

@@ -6,7 +6,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from redis.asyncio.connection import AbstractConnection
@@ -23,10 +23,14 @@ from redis.exceptions import ConnectionError as Disconnected
 
 from gateway.stores.address import Host, Layout, StoreAddress
 from gateway.stores.link import converse, taken
-from gateway.stores.node import Node
+from gateway.stores.node import PING, Node
+from gateway.stores.refusals import only_reads
+from gateway.stores.scripts import Command
 
 BUCKETS = 16  # of a cluster's keys
 _SLOTS = 16384
+_MOST_PROBES = 16  # asked in one look, where slots have gone elsewhere
+_PROBE_LIFE = 1000  # milliseconds
 
 
 class NodeOfCluster(RedisError):
@@ -93,28 +97,36 @@ class Finder(Protocol):
     def node(self, host: Host) -> Node: ...
 
 
-def finder_of(address: StoreAddress, *, timeout: float) -> Finder:
+def finder_of(address: StoreAddress, *, key_prefix: str, timeout: float) -> Finder:
     if address.layout is Layout.SENTINEL:
-        return _Sentinels(address, timeout=timeout)
+        return _Sentinels(address, key_prefix=key_prefix, timeout=timeout)
     if address.layout is Layout.CLUSTER:
-        return _Cluster(address, timeout=timeout)
-    return _Single(address, timeout=timeout)
+        return _Cluster(address, key_prefix=key_prefix, timeout=timeout)
+    return _Single(address, key_prefix=key_prefix, timeout=timeout)
 
 
 async def check(node: Node, *, timeout: float) -> None:
     """Raises where the server is away, or takes no writes; reads its clock, counts its replicas."""
-    asked = time.monotonic()
     async with asyncio.timeout(timeout):
-        # INFO is answered while the server still loads its data, a read is not.
-        replication, read, clock = await node.say(
-            ("INFO", "replication"), ("EXISTS", "gateway-probe"), ("TIME",)
-        )
-    if isinstance(read, ResponseError) and not isinstance(read, MovedError):
-        raise read
-    told = info(taken([replication])[0])
+        for _ in range(_MOST_PROBES):
+            asked = time.monotonic()
+            # INFO is answered by a server that loads its data or was cut off, a write is not.
+            replication, written, clock = await node.say(
+                ("INFO", "replication"), node.probe, ("TIME",)
+            )
+            told = info(taken([replication])[0])
+            if told.get("role") != "master":
+                raise ReadOnlyError(f"{node.name} is a replica")
+            if not isinstance(written, AskError):
+                break
+            node.probe = next(node.probes, PING)  # that slot is elsewhere now, or soon
+    if (
+        isinstance(written, ResponseError)
+        and not isinstance(written, AskError)
+        and not only_reads(written)
+    ):
+        raise written
     node.see_clock(taken([clock])[0], asked=asked)
-    if told.get("role") != "master":
-        raise ReadOnlyError(f"{node.name} is a replica")
     node.replicas = int(told.get("connected_slaves", "0"))
 
 
@@ -127,8 +139,9 @@ def info(answer: bytes) -> dict[str, str]:
 class _Single:
     buckets = 1
 
-    def __init__(self, address: StoreAddress, *, timeout: float) -> None:
+    def __init__(self, address: StoreAddress, *, key_prefix: str, timeout: float) -> None:
         self._address = address
+        self._key_prefix = key_prefix
         self._timeout = timeout
 
     async def locate(self) -> Topology:
@@ -148,11 +161,20 @@ class _Single:
         topology = Topology(nodes, slots=slots)
         try:
             for node in nodes:
+                node.probes = self._probes(topology, node)
+                node.probe = next(node.probes, PING)
                 await check(node, timeout=self._timeout)
         except BaseException:
             await topology.close()
             raise
         return topology
+
+    def _probes(self, topology: Topology, node: Node) -> Iterator[Command]:
+        """Writes that mean nothing, of our own keys, in slots that this node serves."""
+        for tag in range(_SLOTS):  # a few, for each master that there is
+            key = f"{self._key_prefix}:{{{tag}}}:probe"
+            if topology.node_of(key) is node:
+                yield ("SET", key, "", "PX", _PROBE_LIFE)
 
     async def _masters(self, host: Host | None) -> int:
         """How many share the keys with this server, itself counted."""
@@ -200,8 +222,8 @@ class _Sentinels(_Single):
 class _Cluster(_Single):
     buckets = BUCKETS
 
-    def __init__(self, address: StoreAddress, *, timeout: float) -> None:
-        super().__init__(address, timeout=timeout)
+    def __init__(self, address: StoreAddress, *, key_prefix: str, timeout: float) -> None:
+        super().__init__(address, key_prefix=key_prefix, timeout=timeout)
         self._known: tuple[Host, ...] = address.hosts
 
     async def locate(self) -> Topology:

@@ -1,0 +1,22 @@
+"""What a server's refusal says: of the server, or of the one command."""
+
+from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
+
+# A master without its replicas was cut off from them: there may be a newer one elsewhere.
+_AWAY = ("READONLY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOREPLICAS")
+_FULL, _UNSAVED = "OOM", "MISCONF"
+
+
+def is_away(error: ResponseError) -> bool:
+    """Whether the server says that it must not be asked now, rather than not this."""
+    if isinstance(error, ReadOnlyError | ClusterDownError):
+        return True
+    # Older servers put their refusal into the script's error.
+    return any(word in str(error) for word in _AWAY)
+
+
+def only_reads(error: ResponseError) -> str:
+    """The word for why the server takes no writes now, though what it holds is true; else ""."""
+    if isinstance(error, OutOfMemoryError) or f"-{_FULL} " in str(error):
+        return _FULL
+    return _UNSAVED if _UNSAVED in str(error) else ""
