@@ -25,7 +25,7 @@ from redis.exceptions import (
 from gateway.errors import StoreUnavailable
 from gateway.stores.breaker import AWAY, Breaker
 from gateway.stores.deeds import Deed
-from gateway.stores.refusals import is_away, only_reads
+from gateway.stores.refusals import Apart, Refused, is_away, only_reads
 from gateway.stores.scripts import ASKING, Command
 from gateway.stores.topology import Finder, Topology
 
@@ -56,7 +56,10 @@ class Caller:
         self._told: dict[str, float] = {}
 
     async def run(self, deed: Deed) -> Any:
-        """The script's answer. Raises StoreUnavailable; AnswerLost where it may have been done."""
+        """The script's answer. Raises StoreUnavailable.
+
+        AnswerLost where it may have been done; Refused where the store is up, and others may pass.
+        """
         return await self._call(deed)
 
     async def run_in_time(self, deed: Deed) -> Any:
@@ -100,9 +103,9 @@ class Caller:
         except ResponseError as error:
             if is_away(error):
                 self._breaker.trip(topology, error)
-            else:
-                self._tell(error)
-            raise StoreUnavailable() from error
+                raise StoreUnavailable() from error
+            self._tell(error)
+            raise (StoreUnavailable if only_reads(error) else Refused)() from error
         except AWAY as error:
             self._breaker.trip(topology, error)
             raise AnswerLost() from error
@@ -132,7 +135,7 @@ class Caller:
                 return await self._converse(topology, what)
             except TryAgainError as error:
                 if clock() > last:
-                    raise StoreUnavailable() from error
+                    raise Apart() from error
                 await asyncio.sleep(_APART_PAUSE)
 
     async def _converse(self, topology: Topology, what: Deed | Command) -> Any:

@@ -12,15 +12,20 @@ from gateway.errors import StoreUnavailable
 from gateway.stores.breaker import PROBE_PAUSE, Breaker
 from gateway.stores.caller import Caller
 from gateway.stores.deeds import Deed
+from gateway.stores.refusals import Refused
 
 _LOG = logging.getLogger("gateway.stores")
 
 KEPT = 10_000
+MOST_REFUSALS = 10  # of one deed
 REMEMBERED_FOR = 60.0  # seconds
 
 
 class Outbox:
-    """Writes deeds in their order as soon as the store is up. `run` belongs to the lifespan."""
+    """Writes deeds in their order as soon as the store is up. `run` belongs to the lifespan.
+
+    One that the store refuses, though it is up, lets the others pass.
+    """
 
     def __init__(self, caller: Caller, breaker: Breaker, *, monotonic: Callable[[], float]) -> None:
         self._caller = caller
@@ -28,6 +33,7 @@ class Outbox:
         self._monotonic = monotonic
         self._waiting: deque[Deed] = deque()
         self._done: deque[tuple[float, Deed]] = deque(maxlen=KEPT)
+        self._refusals: dict[Deed, int] = {}  # of those that wait
         self._filled = asyncio.Event()
 
     def __len__(self) -> int:
@@ -64,6 +70,10 @@ class Outbox:
             deed = self._waiting.popleft()
             try:
                 await self._caller.run(deed)
+            except Refused as error:
+                self._put_off(deed, error)
+                if self._waiting and self._waiting[0] in self._refusals:
+                    await asyncio.sleep(PROBE_PAUSE)  # the others have had their turn
             except StoreUnavailable:
                 self._waiting.appendleft(deed)
                 await asyncio.sleep(PROBE_PAUSE)
@@ -71,9 +81,20 @@ class Outbox:
                 self._waiting.appendleft(deed)
                 raise
             except Exception:  # noqa: BLE001 - a background loop goes on
+                self._refusals.pop(deed, None)
                 _LOG.exception("a revocation can't be written")
             else:
+                self._refusals.pop(deed, None)
                 if deed.must_last:
                     self.remember(deed)
             if not self._waiting:
                 self._filled.clear()
+
+    def _put_off(self, deed: Deed, error: Refused) -> None:
+        """To the back, where it delays nobody; what is refused again and again is given up."""
+        count = self._refusals.pop(deed, 0) + error.is_final
+        if count == MOST_REFUSALS:
+            _LOG.error("what waited for the store is refused, and lost: %s", error.__cause__)
+            return
+        self._refusals[deed] = count
+        self._waiting.append(deed)

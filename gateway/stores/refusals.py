@@ -1,10 +1,26 @@
 """What a server's refusal says: of the server, or of the one command."""
 
+from typing import ClassVar
+
 from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError, ResponseError
+
+from gateway.errors import StoreUnavailable
 
 # A master without its replicas was cut off from them: there may be a newer one elsewhere.
 _AWAY = ("READONLY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOREPLICAS")
 _FULL, _UNSAVED = "OOM", "MISCONF"
+
+
+class Refused(StoreUnavailable):
+    """The store is there, and did not do this; others may fare better."""
+
+    is_final: ClassVar[bool] = True  # as far as anybody can tell
+
+
+class Apart(Refused):
+    """A cluster has the keys on two servers just now."""
+
+    is_final = False
 
 
 def is_away(error: ResponseError) -> bool:

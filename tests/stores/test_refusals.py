@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -155,3 +156,47 @@ async def test_what_was_ended_while_nothing_could_be_written_is_told_after_it(
             assert len(caplog.messages) == 1
         await until(lambda: len(other.revocations) == 2)
         assert [each.id for each in other.revocations] == ["ada", "bob"]
+
+
+async def test_a_deed_that_is_refused_for_good_lets_others_pass(
+    server: RedisServer, sink: RecordingSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.ask("HSET", "gw:{0}:u:main:bad", "not", "a number")
+    async with running(server.url, sink) as store, running(server.url, other := RecordingSink()):
+        began = time.monotonic()
+        for user in ("bad", "ada", "bob"):
+            await store.end_user_eventually("main", user, POLICY)
+        await until(lambda: len(other.revocations) == 2)
+        assert time.monotonic() - began < 0.3
+        await until(lambda: "is refused, and lost" in caplog.text)
+        assert time.monotonic() - began > 0.8
+        assert "waiting=0>" in repr(store)
+    assert [each.id for each in other.revocations] == ["ada", "bob"]
+    assert len(caplog.messages) == 2  # that a command is refused, and what came of it
+    assert all("WRONGTYPE" in line for line in caplog.messages)
+
+
+async def test_a_deed_that_is_not_refused_any_more_is_done(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    server.ask("HSET", "gw:{0}:u:main:bad", "not", "a number")
+    async with running(server.url, sink) as store, running(server.url, other := RecordingSink()):
+        await store.end_user_eventually("main", "bad", POLICY)
+        await asyncio.sleep(0.25)
+        server.ask("DEL", "gw:{0}:u:main:bad")
+        await until(lambda: other.revocations)
+        assert store.is_up
+
+
+async def test_what_waits_for_a_store_that_is_away_stays_in_order(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(server.url, sink) as store, running(server.url, other := RecordingSink()):
+        server.ask("CONFIG", "SET", "min-replicas-to-write", 1)
+        for user in ("ada", "bob", "cleo"):
+            await store.end_user_eventually("main", user, POLICY)
+        await until(lambda: not store.is_up)
+        await stays_away(store)
+        server.ask("CONFIG", "SET", "min-replicas-to-write", 0)
+        await until(lambda: len(other.revocations) == 3)
+    assert [each.id for each in other.revocations] == ["ada", "bob", "cleo"]

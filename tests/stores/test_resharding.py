@@ -157,3 +157,22 @@ async def test_a_session_whose_keys_come_together_in_time_is_served(
             move.end()
             assert (await rotating).generation == 1
     assert not caplog.messages
+
+
+async def test_a_deed_whose_keys_are_apart_lets_others_pass(
+    masters: Cluster, sink: RecordingSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    with resharding(masters.servers, slot_of(KEY.user)) as move:
+        async with running(masters.url, sink, timeout=TIMEOUT) as store:
+            await ended(store, KEY.id)
+            async with running(masters.url, other := RecordingSink()):
+                move.begin()
+                move.carry(f"{BUCKET}:rev")
+                for user in (KEY.user, "bob", "cleo"):
+                    await store.end_user_eventually("main", user, POLICY)
+                await until(lambda: len(other.revocations) == 3)
+                assert {each.id for each in other.revocations} == {KEY.id, "bob", "cleo"}
+                await asyncio.sleep(2)
+                move.end()
+                await until(lambda: len(other.revocations) == 4)
+    assert not caplog.messages
