@@ -44,6 +44,11 @@ class Move:
         for server in self._told:
             server.ask("CLUSTER", "SETSLOT", self.slot, "NODE", self._ids[self.target.port])
 
+    def at_once(self) -> None:
+        """All of it as one, as Valkey can; under way when this returns."""
+        slots = ("SLOTSRANGE", self.slot, self.slot)
+        self.source.ask("CLUSTER", "MIGRATESLOTS", *slots, "NODE", self._ids[self.target.port])
+
 
 @contextlib.contextmanager
 def resharding(servers: Sequence[RedisServer], slot: int) -> Iterator[Move]:

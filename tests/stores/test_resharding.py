@@ -13,7 +13,7 @@ from gateway.stores.topology import BUCKETS
 from tests.redis_servers import Cluster
 from tests.stores.conftest import running
 from tests.stores.recording import KEY, POLICY, RecordingSink, token, until
-from tests.stores.resharding import Move, resharding, slot_of
+from tests.stores.resharding import Move, owner, resharding, slot_of
 
 STALE = 2.0  # seconds, the least that `max_staleness` can sensibly be
 TIMEOUT = 0.5
@@ -107,6 +107,22 @@ async def test_a_move_that_is_called_off_loses_nothing(
                 server.ask("CLUSTER", "SETSLOT", move.slot, "STABLE")
             await ended(store, "after")
             await until(lambda: sink.revocations)
+    assert not caplog.messages
+
+
+async def test_a_slot_that_moves_as_a_whole_takes_its_log_along(
+    masters: Cluster, sink: RecordingSink, caplog: pytest.LogCaptureFixture
+) -> None:
+    with resharding(masters.servers, slot_of(KEY.user)) as move:
+        async with running(masters.url, sink) as store:
+            await ended(store, "before")
+            await until(lambda: sink.revocations)
+            move.at_once()
+            await until(lambda: owner(masters.servers, move.slot) is move.target)
+            assert await longest_gap(sink, during=STALE) < STALE
+            await ended(store, "after")
+            await until(lambda: len(sink.revocations) == 2)
+        assert [lag for _, lag in sink.calls if lag is None] == []
     assert not caplog.messages
 
 
