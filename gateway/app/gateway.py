@@ -147,7 +147,9 @@ class Gateway:
 
     def unready_because(self) -> str | None:
         """Why no traffic should be sent here, None when all is well."""
-        return self.view.unready_because() if self.is_ready else "starting or stopping"
+        if not self.is_ready:
+            return "starting or stopping"
+        return self.view.unready_because(store_is_up=self.store.is_up)
 
     @property
     def max_head(self) -> int:

@@ -106,14 +106,15 @@ class RevocationView:
         """Seconds since the view was known to be complete, infinite before."""
         return self._monotonic() - self._confirmed if self._ages else 0.0
 
-    def unready_because(self) -> str | None:
+    def unready_because(self, *, store_is_up: bool) -> str | None:
         """Why no request should be sent here now, None where it should."""
-        if not self._denies_old:
-            return None
         if not self.is_whole:
-            return "revocations are not loaded yet"
+            # `allow` does without what can't be read, not without what is being read.
+            is_waited_for = store_is_up or self._denies_old
+            return "revocations are not loaded yet" if is_waited_for else None
         staleness = self.staleness
-        return f"revocations are {staleness:.0f} s old" if staleness > self._max_staleness else None
+        is_too_old = self._denies_old and staleness > self._max_staleness
+        return f"revocations are {staleness:.0f} s old" if is_too_old else None
 
     def sweep(self) -> bool:
         """Drops a bounded number of entries that are over; whether more may be due."""

@@ -289,19 +289,25 @@ def test_age_is_judged_by_on_outage(
             return False
         return True
 
+    def unready(*, is_up: bool) -> str | None:
+        return view.unready_because(store_is_up=is_up)
+
     allows = on_outage == "allow"
-    not_loaded = None if allows else "revocations are not loaded yet"
+    not_loaded = "revocations are not loaded yet"
     assert (view.is_whole, view.staleness) == (False, float("inf"))
-    assert (is_served(), view.unready_because()) == (allows, not_loaded)
+    assert is_served() is allows
+    assert unready(is_up=True) == not_loaded
+    assert unready(is_up=False) == (None if allows else not_loaded)
     view.confirm()
     clock.advance(30)
     assert (view.is_whole, view.staleness) == (True, 30.0)
-    assert (is_served(), view.unready_because()) == (True, None)
+    assert (is_served(), unready(is_up=False)) == (True, None)
     clock.advance(1)
     too_old = None if allows else "revocations are 31 s old"
-    assert (is_served(), view.unready_because()) == (allows, too_old)
+    assert is_served() is allows
+    assert unready(is_up=True) == unready(is_up=False) == too_old
     view.confirm()
-    assert (is_served(), view.unready_because()) == (True, None)
+    assert (is_served(), unready(is_up=True)) == (True, None)
 
 
 def test_a_revoked_token_is_told_so_through_an_outage(
@@ -320,7 +326,8 @@ def test_a_local_view_never_ages(clock: FrozenClock) -> None:
     view = a_view(clock, is_local=True)
     clock.advance(HOUR)
     view.check(bearer())
-    assert (view.is_whole, view.staleness, view.unready_because()) == (True, 0.0, None)
+    assert (view.is_whole, view.staleness) == (True, 0.0)
+    assert view.unready_because(store_is_up=True) is None
 
 
 def test_lag_is_told_unless_the_log_is_read_anew(clock: FrozenClock) -> None:
