@@ -15,6 +15,7 @@ from gateway.identity import Identity
 from gateway.stores.base import Kind, Revocation, RevocationSink
 from gateway.tokens import revocation
 from gateway.tokens.revocation import RevocationView
+from gateway.tokens.revoked import BUCKET, CHUNK
 from tests.factories import FrozenClock
 
 HOUR = 3600.0
@@ -142,7 +143,7 @@ def test_an_entry_ends_when_no_token_can_be_alive(
     clock.now = 1009.99
     view.sweep()
     assert view.is_revoked(identity)
-    clock.now = 1010.0 if not is_swept else 1010.0 + revocation.BUCKET
+    clock.now = 1010.0 if not is_swept else 1010.0 + BUCKET
     if is_swept:
         assert view.sweep() is False
         assert len(view) == 0
@@ -245,11 +246,11 @@ def test_a_sweep_takes_a_bounded_part_and_loses_nothing_early(
     while view.sweep():
         sizes.append(len(view))
     sizes.append(len(view))
-    most = revocation.SWEPT_AT_ONCE + revocation.CHUNK
+    most = revocation.SWEPT_AT_ONCE + CHUNK
     assert max(before - after for before, after in pairwise(sizes)) < most
     alive = {id_ for id_, until in untils.items() if until > clock.now}
     assert all(view.is_revoked(bearer(session_id=id_)) is (id_ in alive) for id_ in untils)
-    overdue = sum(until <= clock.now - revocation.BUCKET for until in untils.values())
+    overdue = sum(until <= clock.now - BUCKET for until in untils.values())
     assert len(view) <= count - overdue
     clock.now = 1070.0
     while view.sweep():
