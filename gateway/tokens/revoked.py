@@ -10,6 +10,7 @@ from gateway.stores.base import Kind, Revocation
 
 CHUNK = 1024  # ids
 BUCKET = 5.0  # seconds
+MOST_STEPS = 24  # of one session: they part its grace into pieces of less than a tenth
 
 
 class _NotBefore(NamedTuple):
@@ -74,7 +75,7 @@ class Revoked:
             steps = _ascending((*found.steps, (since, generation)), now)
             self._generations[id_] = _Steps(max(filed, until), steps)
         if until > filed:
-            self._dues.file(id_, until)
+            self._dues.file(id_, until, filed)
 
     def drop(self, now: float) -> int:
         """Drops what is over of one chunk of ids; how many there were."""
@@ -110,8 +111,9 @@ class _Dues:
         self._buckets: dict[int, tuple[list[tuple[str, ...]], list[str]]] = {}
         self._order: list[int] = []  # a heap of the buckets' numbers
 
-    def file(self, id_: str, until: float) -> None:
-        if until == math.inf:
+    def file(self, id_: str, until: float, before: float) -> None:
+        """Files the id that was filed for `before`, 0 for not."""
+        if until == math.inf or until // BUCKET == before // BUCKET:
             return
         number = int(until // BUCKET) + 1
         bucket = self._buckets.get(number)
@@ -136,7 +138,7 @@ class _Dues:
 
 
 def _ascending(steps: Iterable[tuple[float, int]], now: float) -> tuple[tuple[float, int], ...]:
-    """Without the steps that another makes needless.
+    """Without the steps that another makes needless, and never more than MOST_STEPS.
 
     A newer generation's step that is still to come does not lift an older one's.
     """
@@ -146,4 +148,9 @@ def _ascending(steps: Iterable[tuple[float, int]], now: float) -> tuple[tuple[fl
             if since <= now:
                 kept.clear()
             kept.append((since, generation))
+    if len(kept) > MOST_STEPS:
+        # The one that is missed least leaves its tokens to the next step. Their wait is within the
+        # gap that this makes, so however often it happens, it does not add up.
+        gaps = [after[0] - before[0] for before, after in zip(kept, kept[2:], strict=False)]
+        del kept[1 + gaps.index(min(gaps))]
     return tuple(kept)
