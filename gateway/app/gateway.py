@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import time
 from typing import Any
@@ -62,6 +63,7 @@ class Gateway:
         self.metrics.store_up.set_function(lambda: self.store.is_up)
         self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
+        self._stops_by = math.inf
         self.lane = self._lane(config)
 
     def _lane(self, config: Config) -> AsgiLane:
@@ -131,10 +133,17 @@ class Gateway:
     def drain(self) -> None:
         """Announces that this worker is about to stop: readiness fails first."""
         self.is_ready = False
+        patience = self.config.server.graceful_shutdown
+        self._stops_by = min(self._stops_by, time.monotonic() + patience)
 
     async def stop(self) -> None:
-        """Releases all that `start` took."""
+        """Releases all that `start` took, once what upstreams are refreshing has been recorded.
+
+        For that it has what is left of `graceful_shutdown` since `drain`.
+        """
         self.drain()
+        patience = self._stops_by - time.monotonic()
+        await asyncio.gather(*(sessions.stop(patience) for sessions in self.sessions.values()))
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)

@@ -68,6 +68,14 @@ class BorrowedSessions(Sessions):
         policy = replace(self.terms.policy, rotates=True, is_single=False)
         self.terms = replace(self.terms, policy=policy)
 
+    async def stop(self, patience: float) -> None:
+        # What the upstream spends now must be recorded, whether or not its client still waits.
+        if under_way := list(self._under_way.values()):
+            _, late = await asyncio.wait(under_way, timeout=max(patience, 0))
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
     async def begin(
         self, tokens: Mapping[str, str], *, on_user: Callable[[str], None] = lambda user: None
     ) -> Mapping[str, str]:

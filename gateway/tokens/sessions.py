@@ -54,6 +54,9 @@ class Sessions:
         self._new_session = new_session
         self._issuing = Issuing(issuer, self.terms)
 
+    async def stop(self, patience: float) -> None:
+        """Lets what was begun end, within `patience` seconds."""
+
     async def begin(
         self, tokens: Mapping[str, str], *, on_user: Callable[[str], None] = lambda user: None
     ) -> Mapping[str, str]:
