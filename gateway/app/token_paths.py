@@ -56,7 +56,7 @@ def open_store(config: Config) -> Store:
 
 def open_view(config: Config, *, store: Store, metrics: Metrics) -> RevocationView:
     """The view of revocations that this store keeps up to date."""
-    return RevocationView(
+    view = RevocationView(
         max_staleness=config.store.max_staleness,
         on_outage=config.store.on_outage,
         is_local=store.is_local,
@@ -64,6 +64,9 @@ def open_view(config: Config, *, store: Store, metrics: Metrics) -> RevocationVi
         wall=time.time,
         on_lag=metrics.revocation_lag.observe,
     )
+    if isinstance(store, MemoryStore):
+        store.tell(view)  # an ASGI server without lifespan never starts it
+    return view
 
 
 def open_sessions(

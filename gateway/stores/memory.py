@@ -38,9 +38,13 @@ class MemoryStore:
     def __repr__(self) -> str:
         return f"<MemoryStore sessions={len(self._ledger)}>"
 
-    async def start(self, sink: RevocationSink) -> None:
+    def tell(self, sink: RevocationSink) -> None:
+        """Tells this sink of all revocations from now on, started or not."""
         self._ledger.sink = sink
         sink.confirm()
+
+    async def start(self, sink: RevocationSink) -> None:
+        self.tell(sink)
 
     async def stop(self) -> None:
         self._ledger.sink = None

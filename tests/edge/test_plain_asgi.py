@@ -8,6 +8,9 @@ import pytest
 
 from gateway.app import create_app
 from gateway.config.load import load
+from gateway.errors import AuthenticationFailed
+from tests.endpoints.driving import pair
+from tests.factories import SECRET
 from tests.servers import ScriptedUpstream, answering, scripted
 
 CONFIG = """
@@ -110,3 +113,20 @@ async def test_a_websocket_is_turned_away(tmp_path: Path) -> None:
 
         await server.app({"type": "websocket"}, None, send)
         assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_a_logout_is_obeyed_without_a_lifespan(tmp_path: Path) -> None:
+    """Where nobody calls `start`, what is in memory works all the same."""
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        f"logging: {{access_log: false}}\nissuers: {{main: {{signing_key: {SECRET}}}}}\n"
+        'upstreams: {app: {servers: ["http://127.0.0.1:1"]}}\n'
+        "routes: [{path: /, issuers: [main], upstream: app}]\n"
+    )
+    gateway = create_app(load(file, environ={}).config)
+    sessions = gateway.sessions["main"]
+    tokens = await sessions.begin(pair())
+    assert await sessions.verify(tokens["access"])
+    await sessions.end(tokens["refresh"])
+    with pytest.raises(AuthenticationFailed):
+        await sessions.verify(tokens["access"])

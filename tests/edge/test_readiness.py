@@ -23,7 +23,7 @@ class Unread(MemoryStore):
 
     is_local = False
 
-    async def start(self, sink: RevocationSink) -> None:
+    def tell(self, sink: RevocationSink) -> None:
         self.sink = sink
 
 
