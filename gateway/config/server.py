@@ -32,6 +32,14 @@ def _store_url(value: str) -> str:
     return value
 
 
+def _staleness(value: float) -> float:
+    # The tail confirms an idle store every half second, and may take a timeout more to notice
+    # that a connection is gone: a view that is well is sometimes a second old.
+    if value < 2:
+        raise ValueError("must be 2s or longer")
+    return value
+
+
 class ServerConfig(Section):
     """The public listener and the limits it keeps."""
 
@@ -73,8 +81,9 @@ class StoreConfig(Section):
     )
     key_prefix: Text = key("gw", description="What every key in the store begins with.")
     timeout: PositiveDuration = key("250ms", description="Longest wait for one store command.")
-    max_staleness: PositiveDuration = key(
-        "5s", description="How old the local view of revocations may grow before on_outage."
+    max_staleness: Annotated[Duration, AfterValidator(_staleness)] = key(
+        "5s",
+        description="How old the local view of revocations may grow before on_outage; 2s or more.",
     )
     on_outage: Literal["deny", "allow"] = key(
         "deny", description="While the store is away: deny (503) or allow access tokens."

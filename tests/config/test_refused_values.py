@@ -37,6 +37,8 @@ REFUSED = [
     ("server", "{trusted_proxies: [5]}", "1: server.trusted_proxies[0]: must be a network"),
     # store, admin, logging, tracing
     ("store", "{url: 'mysql://x'}", "2: store.url: must be memory://, or the place of a Redis"),
+    ("store", "{max_staleness: 1999ms}", "2: store.max_staleness: must be 2s or longer"),
+    ("store", "{max_staleness: 0s}", "2: store.max_staleness: must be 2s or longer"),
     ("store", "{on_outage: maybe}", "2: store.on_outage: must be deny or allow"),
     ("admin", "{port: 8080}", "9: admin.port: the admin listener needs an address of its own"),
     ("logging", "{level: trace}", "10: logging.level: must be debug, info, warning or error"),
