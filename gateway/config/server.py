@@ -21,6 +21,7 @@ from gateway.config.units import (
 _STORE_URL = re.compile(
     r"memory://|(redis|rediss|unix|redis\+sentinel|redis\+cluster)://[^\s]+", re.ASCII
 )
+_KEY_PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
 def _store_url(value: str) -> str:
@@ -29,6 +30,13 @@ def _store_url(value: str) -> str:
             "must be memory://, or the place of a Redis behind redis:// rediss:// unix:// "
             "redis+sentinel:// or redis+cluster://, such as redis://localhost:6379/0"
         )
+    return value
+
+
+def _key_prefix(value: str) -> str:
+    # Braces above all: in them a cluster looks for what places a key.
+    if not _KEY_PREFIX.fullmatch(value):
+        raise ValueError("must be 1 to 64 letters, digits and . _ : - alone")
     return value
 
 
@@ -79,7 +87,9 @@ class StoreConfig(Section):
         "redis+cluster://; accepts {file: PATH}.",
         repr=False,
     )
-    key_prefix: Text = key("gw", description="What every key in the store begins with.")
+    key_prefix: Annotated[str, AfterValidator(_key_prefix)] = key(
+        "gw", description="What every key in the store begins with: letters, digits and . _ : -"
+    )
     timeout: PositiveDuration = key("250ms", description="Longest wait for one store command.")
     max_staleness: Annotated[Duration, AfterValidator(_staleness)] = key(
         "5s",

@@ -29,6 +29,8 @@ ACCEPTED = [
         lambda c: [str(n) for n in c.server.trusted_proxies],
         ["10.0.0.0/8", "::1/128"],
     ),
+    ("store", "{key_prefix: 'a.B_c:9-'}", lambda c: c.store.key_prefix, "a.B_c:9-"),
+    ("store", "{key_prefix: " + "x" * 64 + "}", lambda c: c.store.key_prefix, "x" * 64),
     ("store", "{max_staleness: 2s}", lambda c: c.store.max_staleness, 2.0),
     ("logging", "{access_log: off}", lambda c: c.logging.access_log, False),
     ("issuer", "{signing_key: k}", lambda c: c.issuers["students"].algorithm, ("HS256",)),

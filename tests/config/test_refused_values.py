@@ -7,6 +7,8 @@ import pytest
 
 from tests.config.samples import SECRET, faults_of, file_with
 
+PREFIX = "must be 1 to 64 letters, digits and . _ : - alone"
+
 REFUSED = [
     # server
     ("server", "{port: 80a}", "1: server.port: must be a whole number"),
@@ -37,6 +39,11 @@ REFUSED = [
     ("server", "{trusted_proxies: [5]}", "1: server.trusted_proxies[0]: must be a network"),
     # store, admin, logging, tracing
     ("store", "{url: 'mysql://x'}", "2: store.url: must be memory://, or the place of a Redis"),
+    *(
+        ("store", f"{{key_prefix: {prefix}}}", f"2: store.key_prefix: {PREFIX}")
+        for prefix in ("''", "'a{b}'", "'{'", "'}'", "a b", "' a'", r'"a\nb"', r'"a\0"', "é", "a/b")
+    ),
+    ("store", "{key_prefix: " + "x" * 65 + "}", f"2: store.key_prefix: {PREFIX}"),
     ("store", "{max_staleness: 1999ms}", "2: store.max_staleness: must be 2s or longer"),
     ("store", "{max_staleness: 0s}", "2: store.max_staleness: must be 2s or longer"),
     ("store", "{on_outage: maybe}", "2: store.on_outage: must be deny or allow"),
