@@ -8,16 +8,11 @@ Rules
 """
 
 import asyncio
-import hashlib
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.errors import (
     AuthenticationFailed,
@@ -28,12 +23,12 @@ from gateway.errors import (
 )
 from gateway.stores.base import Claim, Presented, SessionKey, Verdict
 from gateway.stores.session import resolved
+from gateway.tokens.sealing import opened, sealed
 from gateway.tokens.sessions import Approve, Sessions
 from gateway.tokens.terms import CLOCK_SKEW
 from gateway.tokens.verifier import Examined, Use
 
 POLL = 0.05  # seconds between two looks at a claim that somebody else holds
-_NONCE = 12
 
 _LOG = logging.getLogger(__name__)
 
@@ -132,7 +127,7 @@ class BorrowedSessions(Sessions):
         claim = await self._claimed(taken)
         self._count(claim.verdict)
         if claim.verdict is Verdict.REPLAYED and claim.answer is not None:
-            answer = read(_opened(claim.answer, token))
+            answer = read(opened(claim.answer, token))
         else:
             answer = await self._spend(claim, token, ask)
         if approve is not None:
@@ -182,7 +177,7 @@ class BorrowedSessions(Sessions):
             is_good = await self._store.complete(
                 claim,
                 self.terms.policy,
-                answer=_sealed(answer.kept(), token),
+                answer=sealed(answer.kept(), token),
                 successor=self.token_id(renewed) if renewed is not None else None,
                 access=self._named(named) if named is not None else None,
                 life=self._life(renewed.identity) if renewed is not None else 0,
@@ -260,20 +255,3 @@ class BorrowedSessions(Sessions):
         if identity.session_id is None or identity.expires_at == float("inf"):
             return None
         return identity.session_id, int(identity.expires_at + CLOCK_SKEW)
-
-
-def _cipher(token: str) -> AESGCM:
-    return AESGCM(hashlib.sha256(b"gateway refresh answer\n" + token.encode()).digest())
-
-
-def _sealed(answer: bytes, token: str) -> bytes:
-    nonce = os.urandom(_NONCE)
-    return nonce + _cipher(token).encrypt(nonce, answer, None)
-
-
-def _opened(sealed: bytes, token: str) -> bytes:
-    """Raises StoreUnavailable for what was not sealed for this token."""
-    try:
-        return _cipher(token).decrypt(sealed[:_NONCE], sealed[_NONCE:], None)
-    except InvalidTag as error:
-        raise StoreUnavailable from error
