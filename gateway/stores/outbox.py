@@ -35,9 +35,11 @@ class Outbox:
         self._done: deque[tuple[float, Deed]] = deque(maxlen=KEPT)
         self._refusals: dict[Deed, int] = {}  # of those that wait
         self._filled = asyncio.Event()
+        self._is_writing = False
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """How many wait, the one that is being written included."""
+        return len(self._waiting) + self._is_writing
 
     def put(self, deed: Deed) -> None:
         if len(self._waiting) >= KEPT:
@@ -69,7 +71,7 @@ class Outbox:
             await self._breaker.up()
             deed = self._waiting.popleft()
             try:
-                await self._caller.run(deed)
+                await self._write(deed)
             except Refused as error:
                 self._put_off(deed, error)
                 if self._waiting and self._waiting[0] in self._refusals:
@@ -89,6 +91,13 @@ class Outbox:
                     self.remember(deed)
             if not self._waiting:
                 self._filled.clear()
+
+    async def _write(self, deed: Deed) -> None:
+        self._is_writing = True
+        try:
+            await self._caller.run(deed)
+        finally:
+            self._is_writing = False
 
     def _put_off(self, deed: Deed, error: Refused) -> None:
         """To the back, where it delays nobody; what is refused again and again is given up."""

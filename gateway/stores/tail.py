@@ -163,7 +163,8 @@ class Tail:
         ahead = int(seconds) + int(micros) / 1e6 - self._wall()
         if abs(ahead) > MOST_SKEW:
             _LOG.warning(
-                "the store's clock is %.1f s %s this host's, and tokens carry times: set them by NTP",
+                "the store's clock is %.1f s %s this host's, and tokens carry times: "
+                "let NTP set both",
                 abs(ahead),
                 "ahead of" if ahead > 0 else "behind",
             )

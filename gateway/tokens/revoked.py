@@ -72,7 +72,10 @@ class Revoked:
         else:
             found = self._generations.get(id_, _Steps(0.0, ()))
             filed = found.until
-            steps = _ascending((*found.steps, (since, generation)), now)
+            steps = found.steps
+            if kind is Kind.UNDONE:
+                steps = tuple(step for step in steps if step[1] <= generation)
+            steps = _ascending((*steps, (since, generation)), now)
             self._generations[id_] = _Steps(max(filed, until), steps)
         if until > filed:
             self._dues.file(id_, until, filed)

@@ -343,3 +343,20 @@ def test_the_repr_names_nobody(view: RevocationView, clock: FrozenClock) -> None
     view.apply([session("secret"), user(since=990)], lag=None)
     clock.advance(2.5)
     assert repr(view) == "<RevocationView 2 entries, 2.5 s old>"
+
+
+def test_a_generation_that_has_not_come_ends_none_before_it(
+    view: RevocationView, clock: FrozenClock
+) -> None:
+    view.apply([generation(1, since=900), generation(2, since=950), generation(3, 1010)], lag=0.0)
+    clock.now = 1020.0
+    assert view.is_revoked(bearer(generation=2))
+    undone = generation(2, since=1030)._replace(kind=Kind.UNDONE)
+    for _ in range(2):
+        view.apply([undone], lag=0.0)
+        assert not view.is_revoked(bearer(generation=2))
+    clock.now = 1030.0
+    assert view.is_revoked(bearer(generation=1))
+    view.apply([generation(3, since=1040)], lag=0.0)
+    clock.now = 1040.0
+    assert view.is_revoked(bearer(generation=2))
