@@ -17,8 +17,8 @@ from tests.integration.servers import RunningGateway
 from tests.redis_servers import RedisServer
 
 CALLS, TOKENS, CLIENTS = 10_000, 50, 20
-# What the background says: the log is followed, the server watched, connections are made.
-BACKGROUND = {"xread", "info", "exists", "time", "xinfo|stream", "select", "client|setinfo"}
+# What the background says: the log is followed, the server probed, connections are made.
+BACKGROUND = {"xread", "info", "set", "time", "xinfo|stream", "select", "client|setinfo"}
 OURS = {"config|resetstat"}
 
 REVOCATIONS = 1_000_000
