@@ -2,7 +2,7 @@
 
 Rules
 - Each method is atomic, and decided by the store's own clock.
-- Whatever a store can't do now raises StoreUnavailable, within its timeout; none waits longer.
+- Whatever a store can't do now raises StoreUnavailable; no command waits longer than its timeout.
 - A revocation that was acknowledged has been told to the sink of every process, or will be.
 """
 
@@ -64,7 +64,7 @@ class RevocationSink(Protocol):
     """Who is told of revocations: the local view of one process. Never waits."""
 
     def apply(self, revocations: Sequence[Revocation], *, lag: float | None) -> None:
-        """Takes entries, in any order and more than once.
+        """Takes entries, those of one session in their order, and more than once.
 
         `lag` is seconds since the newest was written, None while the log is read anew.
         """
@@ -167,8 +167,9 @@ class Store(Protocol):
         successor: str | None,
         access: tuple[str, int] | None,
         life: int,
+        kept_for: int,
     ) -> bool:
-        """Records what came of a claim, and keeps `answer` for the grace; whether it is good.
+        """Records what came of a claim, and keeps `answer` for `kept_for` ms; whether it is good.
 
         It is not where the session was ended meanwhile: the new tokens have ended with it.
 
@@ -177,8 +178,8 @@ class Store(Protocol):
         """
         ...
 
-    async def keep_answer(self, claim: Claim, *, life: int) -> None:
-        """Keeps the answer of a completed claim for `life` milliseconds from now."""
+    async def keep_no_longer(self, claim: Claim, *, life: int) -> None:
+        """Keeps the answer of a completed claim for `life` milliseconds from now at most."""
         ...
 
     async def release(self, claim: Claim) -> None:

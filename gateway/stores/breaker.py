@@ -8,10 +8,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from gateway.stores.node import Node
+from gateway.stores.scripts import ALL
 from gateway.stores.topology import Finder, Topology, check, info
 
 _LOG = logging.getLogger("gateway.stores")
@@ -70,6 +72,7 @@ class Breaker:
     async def _hold(self, topology: Topology) -> None:
         """Returns, and has closed it, when the topology has been given up."""
         try:
+            await self._teach(topology)
             await self._warn_of_eviction(topology)
             self._tripped.clear()
             self.topology, self._clock = topology, topology.nodes[0].clock
@@ -94,6 +97,13 @@ class Breaker:
                         await check(node, timeout=self._timeout)
                 except AWAY as error:
                     self.trip(topology, error)
+
+    async def _teach(self, topology: Topology) -> None:
+        """Tells each server the scripts: else every call under way would, all at once."""
+        for node in topology.nodes:
+            with suppress(*AWAY):  # a refusal too: calls tell the script then
+                async with asyncio.timeout(self._timeout):
+                    await node.say(*(("SCRIPT", "LOAD", script.text) for script in ALL))
 
     async def _warn_of_eviction(self, topology: Topology) -> None:
         for node in topology.nodes:

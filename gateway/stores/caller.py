@@ -11,6 +11,7 @@ Rules
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from math import floor
 from typing import Any
 
@@ -25,6 +26,7 @@ from redis.exceptions import (
 from gateway.errors import StoreUnavailable
 from gateway.stores.breaker import AWAY, Breaker
 from gateway.stores.deeds import Deed
+from gateway.stores.node import Node
 from gateway.stores.refusals import Apart, Refused, is_away, only_reads
 from gateway.stores.scripts import ASKING, Command
 from gateway.stores.topology import Finder, Topology
@@ -84,9 +86,6 @@ class Caller:
     async def delete(self, key: str) -> None:
         await self._call(("DEL", key))
 
-    async def keep(self, key: str, life: int) -> None:
-        await self._call(("PEXPIRE", key, life))
-
     async def get(self, key: str) -> bytes | None:
         answer: bytes | None = await self._call(("GET", key))
         return answer
@@ -99,7 +98,7 @@ class Caller:
         topology = self._topology()
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._converse_whole(topology, what)
+                node, answer = await self._converse_whole(topology, what)
         except ResponseError as error:
             if is_away(error):
                 self._breaker.trip(topology, error)
@@ -109,6 +108,10 @@ class Caller:
         except AWAY as error:
             self._breaker.trip(topology, error)
             raise AnswerLost() from error
+        if node.replicas and isinstance(what, Deed) and what.must_last and what.must_last(answer):
+            with suppress(*AWAY):  # it was answered, whatever becomes of the replicas
+                await node.settle(_mark(what), within=self._replica_wait)
+        return answer
 
     def _topology(self) -> Topology:
         topology = self._breaker.topology
@@ -126,7 +129,7 @@ class Caller:
             told = "the store takes no writes now" if state else "the store refuses a command"
             _LOG.error("%s: %s", told, error)
 
-    async def _converse_whole(self, topology: Topology, what: Deed | Command) -> Any:
+    async def _converse_whole(self, topology: Topology, what: Deed | Command) -> tuple[Node, Any]:
         """Tries again while a cluster moves a slot, and has the keys on two servers."""
         clock = asyncio.get_running_loop().time
         last = clock() + self._timeout / 2  # the other half is for the answer
@@ -138,7 +141,7 @@ class Caller:
                     raise Apart() from error
                 await asyncio.sleep(_APART_PAUSE)
 
-    async def _converse(self, topology: Topology, what: Deed | Command) -> Any:
+    async def _converse(self, topology: Topology, what: Deed | Command) -> tuple[Node, Any]:
         if isinstance(what, Deed):
             key = what.keys[0]
             command = what.script.by_digest(what.keys, what.arguments)
@@ -162,9 +165,7 @@ class Caller:
                 raise answer
         else:
             raise answer
-        if node.replicas and isinstance(what, Deed) and what.must_last and what.must_last(answer):
-            await node.settle(_mark(what), within=self._replica_wait)
-        return answer
+        return node, answer
 
 
 def _mark(deed: Deed) -> Command:

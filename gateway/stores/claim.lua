@@ -10,7 +10,8 @@ if verdict == 'revoked' then
   return {verdict, 0, ''}
 end
 local kept = redis.call('GET', KEYS[5])
-if kept then
+-- However long it is kept: of an older token it is nobody's business any more.
+if kept and (not record or record.generation <= generation + 1) then
   return {'replayed', record and record.generation or generation, kept}
 end
 if verdict == 'reused' then

@@ -1,10 +1,9 @@
 -- Records what came of a claim. Answers: 1 where it is good, 0 where the session was ended.
 -- KEYS: 5 the answer that is kept, 6 the successor's session.
 -- ARGV: 16 the owner, 17 the answer, 18 '1' where there is a successor, 19 its life (ms),
---       20 and 21 the access token's id and expiry
+--       20 and 21 the access token's id and expiry, 22 how long the answer is kept (ms)
 local record = read() or adopt()
-local kept_for = math.max(grace, 0) + 1
-redis.call('SET', KEYS[5], ARGV[17], 'PX', text(kept_for))
+redis.call('SET', KEYS[5], ARGV[17], 'PX', ARGV[22])
 if redis.call('HGET', KEYS[4], 'o') == ARGV[16] then
   redis.call('HDEL', KEYS[4], 'l', 'o')
 end
@@ -14,7 +13,9 @@ if is_dead() and not record.is_revoked then  -- all of the user was ended while 
 end
 if ARGV[18] == '1' then
   local reached = math.max(record.generation, generation + 1)
-  redis.call('HSET', KEYS[4], 'g', text(reached), 'r', text(now))
+  if reached > record.generation then  -- else it was told before
+    redis.call('HSET', KEYS[4], 'g', text(reached), 'r', text(now))
+  end
   redis.call('SET', KEYS[6], text(reached) .. ' ' .. id, 'PX', text(math.max(life, 1)))
 end
 remain(math.max(renewed(record.ends_at), life))

@@ -130,7 +130,8 @@ class MemoryStore:
         if verdict is Verdict.REVOKED:
             return claim._replace(generation=0)
         answer = self._answers.get((key.issuer, token_id))
-        if answer is not None:
+        # However long it is kept: of an older token it is nobody's business any more.
+        if answer is not None and generation <= presented.generation + 1:
             return claim._replace(verdict=Verdict.REPLAYED, answer=answer)
         if verdict is Verdict.REUSED and session:
             self._ledger.revoke(key, session, presented, policy)
@@ -155,12 +156,12 @@ class MemoryStore:
         successor: str | None,
         access: tuple[str, int] | None,
         life: int,
+        kept_for: int,
     ) -> bool:
         key, now = claim.key, self._ledger.now()
         presented = Presented(claim.generation, True, claim.issued_at, life)
         session = self._ledger.find(key) or self._ledger.adopt(key, presented, policy)
-        kept_until = now + max(policy.grace, 0) + 1
-        self._answers.put((key.issuer, claim.token_id), answer, until=kept_until)
+        self._answers.put((key.issuer, claim.token_id), answer, until=now + kept_for)
         await self.release(claim)
         # Ended while the upstream was asked, with all else of the user.
         if self._ledger.is_dead(key, presented) and not session.record.is_revoked:
@@ -176,11 +177,11 @@ class MemoryStore:
             self._ledger.remember_access(session, access, policy)
         return not session.record.is_revoked
 
-    async def keep_answer(self, claim: Claim, *, life: int) -> None:
-        place = (claim.key.issuer, claim.token_id)
+    async def keep_no_longer(self, claim: Claim, *, life: int) -> None:
+        place, until = (claim.key.issuer, claim.token_id), self._ledger.now() + life
         answer = self._answers.get(place)
         if answer is not None:
-            self._answers.put(place, answer, until=self._ledger.now() + life)
+            self._answers.put(place, answer, until=min(until, self._answers.ends(place)))
 
     async def release(self, claim: Claim) -> None:
         session = self._ledger.find(claim.key)

@@ -17,7 +17,7 @@ from gateway.stores.refusals import Refused
 _LOG = logging.getLogger("gateway.stores")
 
 KEPT = 10_000
-MOST_REFUSALS = 10  # of one deed
+REFUSED_FOR = 60.0  # seconds, after which a deed is given up
 REMEMBERED_FOR = 60.0  # seconds
 
 
@@ -33,7 +33,7 @@ class Outbox:
         self._monotonic = monotonic
         self._waiting: deque[Deed] = deque()
         self._done: deque[tuple[float, Deed]] = deque(maxlen=KEPT)
-        self._refusals: dict[Deed, int] = {}  # of those that wait
+        self._refusals: dict[Deed, float] = {}  # of those that wait: since when
         self._filled = asyncio.Event()
         self._is_writing = False
 
@@ -101,9 +101,10 @@ class Outbox:
 
     def _put_off(self, deed: Deed, error: Refused) -> None:
         """To the back, where it delays nobody; what is refused again and again is given up."""
-        count = self._refusals.pop(deed, 0) + error.is_final
-        if count == MOST_REFUSALS:
+        now = self._monotonic()
+        since = self._refusals.setdefault(deed, now)
+        if error.is_final and now - since > REFUSED_FOR:
+            del self._refusals[deed]
             _LOG.error("what waited for the store is refused, and lost: %s", error.__cause__)
             return
-        self._refusals[deed] = count
         self._waiting.append(deed)

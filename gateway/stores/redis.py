@@ -5,7 +5,9 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from math import ceil, floor
+from itertools import count
+from math import floor
+from secrets import randbits
 
 from gateway.errors import StoreUnavailable
 from gateway.stores.address import read_address
@@ -36,6 +38,7 @@ from gateway.stores.session import (
 )
 from gateway.stores.tail import Tail
 from gateway.stores.topology import Finder, finder_of
+from gateway.stores.undoing import Undoing
 
 _LOG = logging.getLogger("gateway.stores")
 
@@ -65,6 +68,8 @@ class RedisStore(RedisClaims):
         self._breaker = Breaker(finder, timeout=timeout)
         self._caller = Caller(self._breaker, finder, timeout=timeout)
         self._outbox = Outbox(self._caller, self._breaker, monotonic=monotonic)
+        self._undoing = Undoing(self._caller, self._breaker)
+        self._marks = count(randbits(31))
         self._sink: RevocationSink | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -113,7 +118,7 @@ class RedisStore(RedisClaims):
             on_read=self._outbox.forget_old,
             on_other_server=self._outbox.repeat,
         )
-        for work in (self._breaker.run(), self._outbox.run(), tail.run()):
+        for work in (self._breaker.run(), self._outbox.run(), self._undoing.run(), tail.run()):
             task = asyncio.create_task(work)
             task.add_done_callback(_log_end)
             self._tasks.append(task)
@@ -140,13 +145,14 @@ class RedisStore(RedisClaims):
         return Opened(*await self._caller.run(self._deeds.of(OPEN, key, presented, policy, *words)))
 
     async def rotate(self, key: SessionKey, presented: Presented, policy: Policy) -> Rotation:
-        deed = self._deeds.of(ROTATE, key, presented, policy, self._now())
+        mark = next(self._marks) % 2**31
+        deed = self._deeds.of(ROTATE, key, presented, policy, self._now(), mark)
         deed = deed._replace(must_last=is_reused)
         try:
-            word, generation, at, ends_at = await self._caller.run_in_time(deed)
+            word, generation, at, ends_at = await self._called_in_time(deed)
         except AnswerLost as error:
-            since = error.deadline - 2 * ceil(self._timeout * 1000)
-            self._outbox.put(self._deeds.of(UNDO, key, presented, policy, since, error.deadline))
+            undo = self._deeds.of(UNDO, key, presented, policy, mark, error.deadline)
+            self._undoing.put(deed.keys[3], undo)
             raise
         verdict = Verdict(word.decode())
         if verdict is Verdict.REUSED:
@@ -154,12 +160,12 @@ class RedisStore(RedisClaims):
         return Rotation(verdict, generation, at, None if ends_at < 0 else ends_at)
 
     async def inspect(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:
-        answer = await self._caller.run(self._deeds.of(INSPECT, key, presented, policy))
+        answer = await self._called(self._deeds.of(INSPECT, key, presented, policy))
         return Verdict(answer.decode())
 
     async def end_session(self, key: SessionKey, presented: Presented, policy: Policy) -> Verdict:
         deed = self._deeds.of(END_SESSION, key, presented, policy, "")
-        verdict = Verdict((await self._caller.run(deed._replace(must_last=always))).decode())
+        verdict = Verdict((await self._called(deed._replace(must_last=always))).decode())
         if verdict is not Verdict.REVOKED:
             self._outbox.remember(self._deeds.end_again(key, presented, policy))
         return verdict
@@ -168,10 +174,10 @@ class RedisStore(RedisClaims):
         await self._end_user(issuer, user, policy)
 
     async def end_user_eventually(self, issuer: str, user: str, policy: Policy) -> None:
+        since = floor(self._breaker.clock())  # if the call is lost, what comes later is not meant
         try:
             since = await self._end_user(issuer, user, policy)
         except StoreUnavailable:
-            since = floor(self._breaker.clock())
             self._outbox.put(self._deeds.end_user(issuer, user, policy, since=since))
         until = self._wall() + max(policy.access_life, self._retention) / 1000
         if self._sink is not None:

@@ -1,12 +1,15 @@
 """On Redis: the tokens that only an upstream can spend, one at a time, and what came of them."""
 
 from secrets import token_hex
+from typing import Any
 
+from gateway.errors import StoreUnavailable
 from gateway.stores.caller import AnswerLost, Caller
 from gateway.stores.deeds import Deed, Deeds, is_reused
 from gateway.stores.outbox import Outbox
-from gateway.stores.scripts import CLAIM, COMPLETE, RELEASE
+from gateway.stores.scripts import CLAIM, COMPLETE, KEEP, RELEASE
 from gateway.stores.session import Claim, Policy, Presented, SessionKey, Verdict, resolved
+from gateway.stores.undoing import Undoing
 
 
 class RedisClaims:
@@ -15,6 +18,7 @@ class RedisClaims:
     _deeds: Deeds
     _caller: Caller
     _outbox: Outbox
+    _undoing: Undoing
 
     async def known(self, issuer: str, user: str, token_id: str) -> tuple[str, int] | None:
         answer = await self._caller.get(self._deeds.key("t", issuer, user, token_id))
@@ -36,9 +40,9 @@ class RedisClaims:
             must_last=is_reused,
         )
         try:
-            word, generation, kept = await self._caller.run_in_time(deed)
-        except AnswerLost:
-            self._outbox.put(self._release(key, owner))
+            word, generation, kept = await self._called_in_time(deed)
+        except AnswerLost as error:
+            self._undoing.put(deed.keys[3], self._release(key, owner, error.deadline))
             raise
         verdict = Verdict(word.decode())
         claim = Claim(verdict, key, token_id, generation, issued_at=presented.issued_at)
@@ -57,23 +61,42 @@ class RedisClaims:
         successor: str | None,
         access: tuple[str, int] | None,
         life: int,
+        kept_for: int,
     ) -> bool:
         key = claim.key
-        words = (claim.owner, answer, int(successor is not None), life, *(access or ("", 0)))
+        is_renewed = int(successor is not None)
+        words = (claim.owner, answer, is_renewed, life, *(access or ("", 0)), kept_for)
         presented = Presented(claim.generation, True, claim.issued_at, life)
         deed = self._deeds.of(COMPLETE, key, presented, policy, *words)
         kept = self._deeds.key("a", key.issuer, key.user, claim.token_id)
         mapped = self._deeds.key("t", key.issuer, key.user, successor or claim.token_id)
-        is_good: int = await self._caller.run(deed._replace(keys=(*deed.keys, kept, mapped)))
+        deed = deed._replace(keys=(*deed.keys, kept, mapped))
+        try:
+            is_good: int = await self._caller.run(deed)
+        except StoreUnavailable:
+            self._outbox.put(deed)  # it is done at the upstream, whatever is known of it here
+            raise
         return is_good == 1
 
-    async def keep_answer(self, claim: Claim, *, life: int) -> None:
-        await self._caller.keep(
-            self._deeds.key("a", claim.key.issuer, claim.key.user, claim.token_id), life
-        )
+    async def keep_no_longer(self, claim: Claim, *, life: int) -> None:
+        key = claim.key
+        place = self._deeds.key("a", key.issuer, key.user, claim.token_id)
+        await self._caller.run(Deed(KEEP, (place,), (life,)))
 
     async def release(self, claim: Claim) -> None:
         await self._caller.run(self._release(claim.key, claim.owner))
 
-    def _release(self, key: SessionKey, owner: str) -> Deed:
-        return Deed(RELEASE, (self._deeds.key("s", key.issuer, key.user, key.id),), (owner,))
+    def _release(self, key: SessionKey, owner: str, deadline: int = 0) -> Deed:
+        place = self._deeds.key("s", key.issuer, key.user, key.id)
+        return Deed(RELEASE, (place,), (owner, deadline))
+
+    async def _called(self, deed: Deed) -> Any:
+        """The answer to a call about a session, of which nothing is to be undone any more."""
+        if self._undoing:
+            await self._undoing.settle(deed.keys[3])
+        return await self._caller.run(deed)
+
+    async def _called_in_time(self, deed: Deed) -> Any:
+        if self._undoing:
+            await self._undoing.settle(deed.keys[3])
+        return await self._caller.run_in_time(deed)

@@ -1,6 +1,7 @@
--- Spends a token. ARGV: 16 the caller's clock, 17 until when it waits for an answer (ms).
+-- Spends a token. ARGV: 16 the caller's clock, 17 the call's mark, 18 until when the caller waits
+-- for an answer (ms).
 -- Answers: verdict, generation of the successor, when it is issued, absolute end.
-if is_late(ARGV[17]) then
+if is_late(ARGV[18]) then
   return late
 end
 local record = read()
@@ -16,6 +17,9 @@ end
 if verdict == 'reused' then
   revoke(record)
 end
+if verdict == 'replayed' and record.mark then
+  redis.call('HDEL', KEYS[4], 'm')  -- two have the successor: it can't be taken back
+end
 if verdict == 'reused' or verdict == 'replayed' then
   return answer(record.generation, record.rotated_at - record.dated_back, record.ends_at)
 end
@@ -30,7 +34,8 @@ if verdict == 'current' then
 end
 local successor = math.max(record.generation, generation) + 1
 local dated_back = behind(ARGV[16])
-redis.call('HSET', KEYS[4], 'g', text(successor), 'r', text(now))
+redis.call('HSET', KEYS[4], 'g', text(successor), 'r', text(now), 'm', ARGV[17],
+  'p', text(record.rotated_at))
 if dated_back > 0 then
   redis.call('HSET', KEYS[4], 'd', text(dated_back))
 elseif record.dated_back > 0 then

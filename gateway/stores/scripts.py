@@ -42,7 +42,24 @@ END_SESSION = _script("session", "end_session")
 END_USER = _script("session", "end_user")
 CLAIM = _script("session", "claim")
 COMPLETE = _script("session", "complete")
+KEEP = _script("keep")
 RELEASE = _script("release")
 TAKE = _script("take")
 FAIL = _script("fail")
 FAILURES = _script("failures")
+
+ALL = (
+    OPEN,
+    ROTATE,
+    UNDO,
+    INSPECT,
+    END_SESSION,
+    END_USER,
+    CLAIM,
+    COMPLETE,
+    KEEP,
+    RELEASE,
+    TAKE,
+    FAIL,
+    FAILURES,
+)

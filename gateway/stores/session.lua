@@ -2,6 +2,7 @@
 -- KEYS: 1 the user's not-before (epoch seconds), 2 the log, 3 the longest access life (ms),
 --       4 the session's hash
 -- hash: g generation, r rotated at, d how far before that its token is dated, e absolute end (ms),
+--       m that rotation's mark while nobody else has got its successor, p the rotation before it,
 --       u user, c began at (s), x revoked,
 --       j access tokens that name no session (id:expiry, by tabs), l lease's end (ms), o its owner
 local clock = redis.call('TIME')
@@ -42,7 +43,7 @@ local function append(kind, whose, until_, since, older_than)
 end
 
 local function read()
-  local fields = redis.call('HMGET', KEYS[4], 'g', 'r', 'e', 'x', 'j', 'd')
+  local fields = redis.call('HMGET', KEYS[4], 'g', 'r', 'e', 'x', 'j', 'd', 'm', 'p')
   if not fields[1] then
     -- Does nothing, but a replica refuses it: that a session is unknown only a master can say.
     redis.call('DEL', KEYS[4])
@@ -52,6 +53,7 @@ local function read()
     generation = tonumber(fields[1]), rotated_at = tonumber(fields[2]),
     ends_at = tonumber(fields[3] or ''), is_revoked = fields[4] == '1', access = fields[5] or '',
     dated_back = tonumber(fields[6] or 0),
+    mark = fields[7], rotated_before = tonumber(fields[8] or 0),
   }
 end
 
@@ -147,11 +149,11 @@ local function revoke(record)
     see_access_life(life)  -- the token that was presented is an access token
   end
   local alive = longest_access_life()
-  redis.call('HSET', KEYS[4], 'x', '1')
-  redis.call('HDEL', KEYS[4], 'j', 'l', 'o')
-  remain(math.max(renewed(record.ends_at), life, alive))
-  append('s', id, now + alive, 0, 0)
+  append('s', id, now + alive, 0, 0)  -- first: where it is refused, nothing is done
   for _, kept in ipairs(living(record.access)) do
     append('s', kept[1], math.max(kept[2] * 1000, now + alive), 0, 0)
   end
+  redis.call('HSET', KEYS[4], 'x', '1')
+  redis.call('HDEL', KEYS[4], 'j', 'l', 'o')
+  remain(math.max(renewed(record.ends_at), life, alive))
 end

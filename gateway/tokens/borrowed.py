@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 from gateway.errors import (
     AuthenticationFailed,
     Flaw,
-    GatewayError,
+    KeysUnavailable,
     StoreUnavailable,
     UpstreamError,
 )
@@ -62,6 +62,7 @@ class BorrowedSessions(Sessions):
         # Whether the upstream rotates shows in its answers; its access tokens name no generation.
         policy = replace(self.terms.policy, rotates=True, is_single=False)
         self.terms = replace(self.terms, policy=policy)
+        self._grace = max(policy.grace, 0) + 1  # how long an answer is kept, in milliseconds
 
     async def stop(self, patience: float) -> None:
         # What the upstream spends now must be recorded, whether or not its client still waits.
@@ -129,9 +130,12 @@ class BorrowedSessions(Sessions):
         if claim.verdict is Verdict.REPLAYED and claim.answer is not None:
             answer = read(opened(claim.answer, token))
         else:
-            answer = await self._spend(claim, token, ask)
+            # Until the upstream has approved of the user, the client may have to come again.
+            life = self._life(taken.identity)
+            kept_for = self._grace if approve is None else life
+            answer = await self._spend(claim, token, ask, kept_for=kept_for, life=life)
         if approve is not None:
-            await self._approve(claim, taken, answer.tokens, approve)
+            await self._approve(claim, answer.tokens, approve)
         return answer
 
     async def _claimed(self, taken: Examined) -> Claim:
@@ -160,17 +164,43 @@ class BorrowedSessions(Sessions):
         return await self._store.end_session(key, presented, self.terms.policy)
 
     async def _spend(
-        self, claim: Claim, token: str, ask: Callable[[], Awaitable[_Answer]]
+        self,
+        claim: Claim,
+        token: str,
+        ask: Callable[[], Awaitable[_Answer]],
+        *,
+        kept_for: int,
+        life: int,
     ) -> _Answer:
+        """Has the upstream spend a token that lives for `life` ms; its answer is kept."""
         try:
             answer = await ask()
             access, renewed = await self._taken(answer.tokens)
+        except KeysUnavailable:
+            # The old token is spent: the client gets its answer when it comes again.
+            access, renewed = await self._taken(answer.tokens, is_trusted=True)
+            await self._complete(claim, token, answer, access, renewed, kept_for=life)
+            raise
         except BaseException:
             await self._let_go(claim)
             raise
         if access is None and renewed is None:
             await self._let_go(claim)
             return answer
+        await self._complete(claim, token, answer, access, renewed, kept_for=kept_for)
+        return answer
+
+    async def _complete(
+        self,
+        claim: Claim,
+        token: str,
+        answer: UpstreamsAnswer,
+        access: Examined | None,
+        renewed: Examined | None,
+        *,
+        kept_for: int,
+    ) -> None:
+        """Records what came of a claim; raises where the session was ended meanwhile."""
         named = access or renewed
         is_good = True
         try:
@@ -181,25 +211,35 @@ class BorrowedSessions(Sessions):
                 successor=self.token_id(renewed) if renewed is not None else None,
                 access=self._named(named) if named is not None else None,
                 life=self._life(renewed.identity) if renewed is not None else 0,
+                kept_for=kept_for,
             )
         except StoreUnavailable:
             # The upstream has spent the old token: to withhold the new one would end the session.
             _LOG.warning("issuer %r: a refresh could not be recorded", self.issuer.name)
         if not is_good:
             raise self._revoked()
-        return answer
 
-    async def _taken(self, tokens: Mapping[str, str]) -> tuple[Examined | None, Examined | None]:
+    async def _taken(
+        self, tokens: Mapping[str, str], *, is_trusted: bool = False
+    ) -> tuple[Examined | None, Examined | None]:
         """The access token and the one that refreshes next, where they are in an answer.
 
-        Raises UpstreamError for tokens that the issuer's settings do not verify.
+        `is_trusted` asks for no signature. Raises UpstreamError for tokens that the issuer's
+        settings do not verify, KeysUnavailable.
         """
-        name = "token" if self.config.is_single else "refresh"
-        try:
-            access = await self._access_of(tokens)
+
+        async def look_at(name: str, use: Use) -> Examined | None:
             if name not in tokens:
-                return access, None
-            return access, await self.examine(tokens[name], self.terms.use, skew=CLOCK_SKEW)
+                return None
+            if is_trusted:
+                token = tokens[name].encode(errors="replace")
+                return self.issuer.verifier.read(token, use, skew=CLOCK_SKEW)
+            return await self.examine(tokens[name], use, skew=CLOCK_SKEW)
+
+        try:
+            if self.config.is_single:
+                return None, await look_at("token", self.terms.use)
+            return await look_at("access", Use.ACCESS), await look_at("refresh", self.terms.use)
         except AuthenticationFailed as error:
             _LOG.error(
                 "issuer %r: a refreshed token is not good by the settings (%s)",
@@ -208,22 +248,13 @@ class BorrowedSessions(Sessions):
             )
             raise UpstreamError.broken("the refreshed token is not one of this issuer") from error
 
-    async def _approve(
-        self, claim: Claim, taken: Examined, tokens: Mapping[str, str], approve: Approve
-    ) -> None:
-        """Asks behind the refresh, since only it gives a fresh token; its answer is kept by now.
-
-        What the upstream can't say now it is asked again: the answer is kept for as long as the
-        client may come for it.
-        """
+    async def _approve(self, claim: Claim, tokens: Mapping[str, str], approve: Approve) -> None:
+        """Asks behind the refresh, since only it gives a fresh token; its answer is kept by now."""
         access = tokens.get("token" if self.config.is_single else "access")
-        try:
-            if access is None or await approve(access):
-                return
-        except GatewayError:
-            with suppress(StoreUnavailable):
-                await self._store.keep_answer(claim, life=self._life(taken.identity))
-            raise
+        if access is None or await approve(access):
+            with suppress(StoreUnavailable):  # then it is kept for longer
+                await self._store.keep_no_longer(claim, life=self._grace)
+            return
         # What the session has come to by now is spent with it, whichever token is presented.
         newest = Presented(2**31, is_managed=True, issued_at=None, life=0)
         await self._reported(self._store.end_session(claim.key, newest, self.terms.policy))

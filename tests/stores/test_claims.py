@@ -26,7 +26,13 @@ async def spent(
     claim = await claimed(store, token_id)
     assert claim.verdict is Verdict.ROTATED
     await store.complete(
-        claim, POLICY, answer=b"\x00sealed", successor=successor, access=access, life=DAY
+        claim,
+        POLICY,
+        answer=b"\x00sealed",
+        successor=successor,
+        access=access,
+        life=DAY,
+        kept_for=MINUTE,
     )
     return claim
 
@@ -99,7 +105,9 @@ async def test_reuse_is_seen_by_a_claim(store: Store) -> None:
     for generation in range(2):
         claim = await claimed(store, f"jti-{generation}", brief)
         successor = f"jti-{generation + 1}"
-        await store.complete(claim, brief, answer=b"", successor=successor, access=None, life=DAY)
+        await store.complete(
+            claim, brief, answer=b"", successor=successor, access=None, life=DAY, kept_for=1
+        )
     async with asyncio.timeout(2):
         while (await claimed(store, "jti-0", brief)).verdict is Verdict.REPLAYED:
             await asyncio.sleep(0.001)
@@ -138,6 +146,25 @@ async def test_what_comes_of_a_claim_is_dead_where_the_session_was_ended_meanwhi
     claim = await claimed(store, "jti-0")
     assert await store.end_session(FIRST, PRESENTED, POLICY) is Verdict.CURRENT
     access = ("access", int(time.time()) + 60)
-    await store.complete(claim, POLICY, answer=b"", successor="jti-1", access=access, life=DAY)
+    await store.complete(
+        claim, POLICY, answer=b"", successor="jti-1", access=access, life=DAY, kept_for=1
+    )
     assert (await claimed(store, "jti-1")).verdict is Verdict.REVOKED
     await until(lambda: {each.id for each in sink.revocations} == {"jti-0", "access"})
+
+
+async def test_however_long_an_answer_is_kept_reuse_is_seen(store: Store) -> None:
+    await spent(store, "jti-0", "jti-1")
+    await spent(store, "jti-1", "jti-2")
+    assert (await claimed(store, "jti-1")).verdict is Verdict.REPLAYED
+    assert (await claimed(store, "jti-0")).verdict is Verdict.REUSED
+    assert (await claimed(store, "jti-2")).verdict is Verdict.REVOKED
+
+
+async def test_an_answer_is_kept_no_longer_than_was_said_last(store: Store) -> None:
+    claim = await spent(store, "jti-0", "jti-1")
+    await store.keep_no_longer(claim, life=2 * MINUTE)  # that is longer: it stays
+    await store.keep_no_longer(claim, life=30)
+    async with asyncio.timeout(2):
+        while (await claimed(store, "jti-0", STRICT)).verdict is Verdict.REPLAYED:
+            await asyncio.sleep(0.005)

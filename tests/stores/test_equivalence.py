@@ -76,7 +76,13 @@ async def told(store: Store, step: tuple[str, SessionKey, Presented, Any]) -> ob
         if more_ends:
             await store.end_user(key.issuer, key.user, policy)
         is_good = await store.complete(
-            claim, policy, answer=b"", successor=successor, access=None, life=10**9
+            claim,
+            policy,
+            answer=b"",
+            successor=successor,
+            access=None,
+            life=10**9,
+            kept_for=POLICY.grace,
         )
     known = await store.known(key.issuer, key.user, f"{key.id}+")
     return known, is_good, claim._replace(owner="")

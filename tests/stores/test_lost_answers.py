@@ -11,6 +11,7 @@ import pytest
 from gateway.errors import StoreUnavailable
 from gateway.stores.base import Kind, Policy, Presented, SessionKey, Verdict
 from gateway.stores.redis import RedisStore
+from gateway.stores.scripts import ROTATE, UNDO
 from tests.faults.relay import Relay, relay_to
 from tests.redis_servers import RedisServer, redis_server
 from tests.stores.conftest import running
@@ -34,22 +35,14 @@ async def relay(server: RedisServer) -> AsyncIterator[Relay]:
 
 async def is_back(store: RedisStore) -> None:
     """Up again, and whatever waited for that is done."""
-    await until(lambda: store.is_up and not len(store._outbox))
+    await until(lambda: store.is_up and not (len(store._outbox) or len(store._undoing)))
 
 
 def generation_in(server: RedisServer) -> object:
     return server.ask("HGET", f"gw:{{0}}:s:main:{KEY.id}", "g")
 
 
-async def warmed(store: RedisStore) -> None:
-    """The server knows the scripts: of one that it doesn't know nothing comes."""
-    other = replace(KEY, id="other")
-    await store.rotate(other, token(is_managed=False), STRICT)
-    await store.claim(other, "other", token(is_managed=False), POLICY, lease=1)
-
-
 async def opened(store: RedisStore, policy: Policy = STRICT) -> None:
-    await warmed(store)
     await store.open_session(KEY, policy, presented=token(), access_life=1)
 
 
@@ -75,7 +68,8 @@ async def test_a_rotation_of_which_nobody_has_heard_is_taken_back(
     server: RedisServer, relay: Relay, sink: RecordingSink, policy: Policy, is_managed: bool
 ) -> None:
     async with running(relay.url, sink, timeout=TIMEOUT) as store:
-        await (opened if is_managed else warmed)(store)
+        if is_managed:
+            await opened(store)
         with relay.losing_answers():
             with pytest.raises(StoreUnavailable):
                 await store.rotate(KEY, token(is_managed=is_managed), policy)
@@ -94,9 +88,8 @@ async def test_another_ones_rotation_is_not_taken_back(
         await opened(other)
         assert (await other.rotate(KEY, token(), STRICT)).verdict is Verdict.ROTATED
         async with running(relay.url, sink, timeout=TIMEOUT) as store:
-            await asyncio.sleep(3 * TIMEOUT)
             with relay.losing_answers(), pytest.raises(StoreUnavailable):
-                await store.rotate(KEY, token(), POLICY)  # a replay: it writes nothing
+                await store.rotate(KEY, token(), POLICY)  # a replay
             await is_back(store)
             assert generation_in(server) == b"1"
             assert (await store.rotate(KEY, token(), STRICT)).verdict is Verdict.REUSED
@@ -112,6 +105,7 @@ async def test_who_was_replayed_meanwhile_goes_on(
                 await store.rotate(KEY, token(), POLICY)
             assert (await other.rotate(KEY, token(), POLICY)).generation == 1
             await is_back(store)
+            assert generation_in(server) == b"1"
         assert (await other.rotate(KEY, token(1), POLICY)).verdict is Verdict.ROTATED
 
 
@@ -155,7 +149,6 @@ async def test_a_claim_of_which_nobody_has_heard_is_given_back(
         return claim.verdict
 
     async with running(relay.url, sink, timeout=TIMEOUT) as store:
-        await warmed(store)
         with monkeypatch.context() as patched:
             patched.setattr(store, "known", unknown)  # that was answered before
             with relay.losing_answers(), pytest.raises(StoreUnavailable):
@@ -174,3 +167,78 @@ async def test_a_clock_that_was_set_forward_refuses_nobody(
         node._ahead -= 3600
         assert (await store.rotate(KEY, token(), POLICY)).verdict is Verdict.ROTATED
         assert abs(node.clock() - time.time()) < 1
+
+
+async def test_no_retry_is_judged_before_what_is_to_be_undone(
+    relay: Relay, sink: RecordingSink
+) -> None:
+    keys = [replace(KEY, id=f"s{number}") for number in range(300)]
+    async with running(relay.url, sink, timeout=TIMEOUT) as store:
+        for key in keys:
+            await store.open_session(key, STRICT, presented=token(), access_life=1)
+
+        async def rotated(key: SessionKey) -> Verdict | None:
+            try:
+                return (await store.rotate(key, token(), STRICT)).verdict
+            except StoreUnavailable:
+                return None
+
+        with relay.losing_answers():
+            assert set(await asyncio.gather(*map(rotated, keys))) == {None}
+        await until(lambda: store.is_up)
+        verdicts = await asyncio.gather(*map(rotated, keys))
+        assert set(verdicts) <= {Verdict.ROTATED, None}
+        assert verdicts.count(Verdict.ROTATED) > 250
+
+
+async def test_a_call_that_may_still_be_on_its_way_is_waited_for(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(server.url, sink, timeout=TIMEOUT) as store:
+        await opened(store)
+        deadline = int((time.time() + 0.2) * 1000)
+        undo = store._deeds.of(UNDO, KEY, token(), STRICT, 77, deadline)
+        store._undoing.put(undo.keys[3], undo)
+        await asyncio.sleep(0.05)
+        assert len(store._undoing) == 1
+        late = store._deeds.of(ROTATE, KEY, token(), STRICT, store._now(), 77, deadline)
+        assert (await store._caller.run(late))[0] == b"rotated"
+        assert (await store.rotate(KEY, token(), STRICT)).verdict is Verdict.ROTATED
+        assert len(store._undoing) == 0
+
+
+async def test_the_token_before_keeps_its_grace(
+    relay: Relay, server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(relay.url, sink, timeout=TIMEOUT) as store:
+        await opened(store)
+        first = await store.rotate(KEY, token(0), POLICY)
+        with relay.losing_answers(), pytest.raises(StoreUnavailable):
+            await store.rotate(KEY, token(1), POLICY)
+        await is_back(store)
+        assert await store.rotate(KEY, token(0), POLICY) == first._replace(verdict=Verdict.REPLAYED)
+
+
+async def test_an_end_that_was_lost_reaches_nobody_who_comes_after_it(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(server.url, sink, timeout=0.5) as store:
+        server.freeze()
+        before = time.time()
+        await store.end_user_eventually("main", "ada", POLICY)
+        server.thaw()
+        assert sink.revocations[0].since <= before
+
+
+async def test_an_end_that_is_told_again_leaves_the_login_behind_it_to_the_next(
+    server: RedisServer, sink: RecordingSink
+) -> None:
+    async with running(server.url, sink, timeout=TIMEOUT) as store:
+        await store.end_user("main", "ada", POLICY)
+        opening = await store.open_session(KEY, POLICY, presented=token(), access_life=1)
+        store._outbox.repeat()
+        await is_back(store)
+        login = token(issued_at=max(opening.at // 1000, opening.not_before + 1))
+        assert await store.inspect(KEY, login, POLICY) is Verdict.CURRENT
+        await store.end_user("main", "ada", POLICY)
+        assert await store.inspect(KEY, login, POLICY) is Verdict.REVOKED

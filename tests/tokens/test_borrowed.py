@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable, UpstreamError
+from gateway.errors import (
+    AuthenticationFailed,
+    Flaw,
+    KeysUnavailable,
+    StoreUnavailable,
+    UpstreamError,
+)
 from gateway.tokens.borrowed import BorrowedSessions
 from gateway.tokens.revocation import RevocationView
 from gateway.tokens.tally import Tally
+from gateway.tokens.verifier import Use
 from tests.endpoints.driving import TakenAway
 from tests.factories import CLAIMS, NOW, SECRET, FrozenClock, issuer, sign
 
@@ -310,3 +317,53 @@ async def test_tokens_that_have_no_id_are_told_apart_by_what_they_say() -> None:
     one.clock.advance(11)
     assert await flaw_of(one.refresh(first, answer)) is Flaw.REVOKED
     assert await flaw_of(one.refresh(second, answer)) is Flaw.REVOKED
+
+
+async def test_an_upstream_that_takes_longer_than_the_grace_to_say_costs_no_session() -> None:
+    one = Setting()
+    token = pair("0")["refresh"]
+
+    async def hanging(access: str) -> bool:
+        one.clock.advance(60)
+        raise UpstreamError.timeout()
+
+    async def approving(access: str) -> bool:
+        return True
+
+    with pytest.raises(UpstreamError):
+        await one.refresh(token, approve=hanging)
+    assert (await one.refresh(token, approve=approving)).tokens == pair("1")
+    one.clock.advance(11)
+    assert await flaw_of(one.refresh(token, approve=approving)) is Flaw.REVOKED
+
+
+async def test_keys_that_are_away_cost_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Setting()
+    token = pair("0")["refresh"]
+    examine = one.sessions.examine
+
+    async def away(text: str, use: Use, **more: Any) -> Any:
+        if text != token:
+            raise KeysUnavailable(issuer="students", retry_after=1)
+        return await examine(text, use, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one.sessions, "examine", away)
+        with pytest.raises(KeysUnavailable):
+            await one.refresh(token)
+    one.clock.advance(60)
+    assert (await one.refresh(token)).tokens == pair("1")
+    assert one.asked == 1
+    await one.refresh(pair("1")["refresh"])
+    assert await flaw_of(one.refresh(token)) is Flaw.REVOKED
+
+
+async def test_what_could_not_be_recorded_is_given_all_the_same() -> None:
+    one = Setting()
+
+    async def away_meanwhile() -> Said:
+        one.store.is_away = True
+        return await one.answer()
+
+    token = pair("0")["refresh"]
+    assert (await one.refresh(token, away_meanwhile)).tokens == pair("1")
