@@ -2,7 +2,7 @@
 
 Rules
 - A write costs the same however many entries there are: it looks at a few others, in turn, and
-  drops those that are over. What has ended stays outnumbered by what is alive.
+  drops those that are over. While there are writes, more is alive than has ended.
 - Entries are spread over many dictionaries: one that grows is moved as a whole, and with a million
   entries that would hold the loop for 30 ms.
 """

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from gateway.errors import (
     AuthenticationFailed,
@@ -23,6 +23,7 @@ from gateway.errors import (
 )
 from gateway.stores.base import Claim, Presented, SessionKey, Verdict
 from gateway.stores.session import resolved
+from gateway.tokens.given import UpstreamsAnswer, named_by
 from gateway.tokens.sealing import opened, sealed
 from gateway.tokens.sessions import Approve, Sessions
 from gateway.tokens.terms import CLOCK_SKEW
@@ -31,19 +32,6 @@ from gateway.tokens.verifier import Examined, Use
 POLL = 0.05  # seconds between two looks at a claim that somebody else holds
 
 _LOG = logging.getLogger(__name__)
-
-
-class UpstreamsAnswer(Protocol):
-    """The upstream's answer to a refresh."""
-
-    def kept(self) -> bytes:
-        """All of it, to be read again."""
-        ...
-
-    @property
-    def tokens(self) -> Mapping[str, str]:
-        """The tokens in it by their names; none where it refused."""
-        ...
 
 
 _Answer = TypeVar("_Answer", bound=UpstreamsAnswer)
@@ -88,7 +76,7 @@ class BorrowedSessions(Sessions):
                 self.terms.policy,
                 presented=self._presented(taken, began=self._wall()),
                 access_life=self._life(access.identity),
-                access=self._named(access),
+                access=named_by(access),
             )
         except StoreUnavailable:
             return tokens  # adopted when it is refreshed
@@ -209,7 +197,7 @@ class BorrowedSessions(Sessions):
                 self.terms.policy,
                 answer=sealed(answer.kept(), token),
                 successor=self.token_id(renewed) if renewed is not None else None,
-                access=self._named(named) if named is not None else None,
+                access=named_by(named) if named is not None else None,
                 life=self._life(renewed.identity) if renewed is not None else 0,
                 kept_for=kept_for,
             )
@@ -276,13 +264,3 @@ class BorrowedSessions(Sessions):
         if "access" not in tokens or self.config.is_single:
             return None
         return await self.examine(tokens["access"], Use.ACCESS, skew=CLOCK_SKEW)
-
-    def _named(self, access: Examined) -> tuple[str, int] | None:
-        """What a revocation must name to reach this access token, and until when.
-
-        A time by which it has ended by any clock.
-        """
-        identity = access.identity
-        if identity.session_id is None or identity.expires_at == float("inf"):
-            return None
-        return identity.session_id, int(identity.expires_at + CLOCK_SKEW)
