@@ -8,6 +8,7 @@ Rules
 
 import asyncio
 import logging
+from functools import partial
 from itertools import islice
 
 from gateway.errors import StoreUnavailable
@@ -50,8 +51,13 @@ class Undoing:
         under_way = self._under_way.get(place)
         if under_way is None:
             under_way = self._under_way[place] = asyncio.create_task(self._undo(place))
-            under_way.add_done_callback(lambda _: self._under_way.pop(place))
+            under_way.add_done_callback(partial(self._see_end, place))
         await asyncio.shield(under_way)
+
+    def _see_end(self, place: str, task: asyncio.Task[None]) -> None:
+        del self._under_way[place]
+        if not task.cancelled():
+            task.exception()  # those who waited for it may have left
 
     async def _undo(self, place: str) -> None:
         while pending := self._pending.get(place, ()):
