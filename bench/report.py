@@ -18,9 +18,11 @@ from bench.load import Round
 from bench.peers import PEERS
 from bench.transfers import DIRECT, Transfer
 
-REFERENCES = ("nginx", "usual")
-MIN_THROUGHPUT_TO_USUAL = 15.0
-MAX_CPU_TO_NGINX = 4.0
+REFERENCES = ("nginx", "haproxy", "usual")
+MIN_THROUGHPUT_TO_USUAL = 40.0
+MAX_CPU_TO_NGINX = 1.5
+MAX_CPU_TO_HAPROXY = 1.0
+MAX_CPU_OF_ASGI_TO_HAPROXY = 2.0
 PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "httpx", "sniffio", "PyJWT")
 
 Series = Mapping[str, Sequence[float]]  # by peer, one value a round
@@ -100,6 +102,8 @@ def _targets(cpu: Series, throughput: Series, *, failures: int) -> list[str]:
     """A target is not met by a gateway that failed requests, however fast."""
     faster = _ratio(throughput, "gateway", "usual")
     dearer = _ratio(cpu, "gateway", "nginx")
+    to_haproxy = _ratio(cpu, "gateway", "haproxy")
+    asgi = _ratio(cpu, "asgi", "haproxy")
     lines = ["| target | measured | met |", "|---|---:|---|"]
     for text, measured, is_reached in (
         (
@@ -111,6 +115,16 @@ def _targets(cpu: Series, throughput: Series, *, failures: int) -> list[str]:
             f"CPU per request at most {MAX_CPU_TO_NGINX:g} × nginx proxy_pass",
             dearer,
             dearer is not None and dearer <= MAX_CPU_TO_NGINX,
+        ),
+        (
+            f"CPU per request at most {MAX_CPU_TO_HAPROXY:g} × HAProxy jwt_verify",
+            to_haproxy,
+            to_haproxy is not None and to_haproxy <= MAX_CPU_TO_HAPROXY,
+        ),
+        (
+            f"CPU per request of the ASGI lane at most {MAX_CPU_OF_ASGI_TO_HAPROXY:g} × HAProxy's",
+            asgi,
+            asgi is not None and asgi <= MAX_CPU_OF_ASGI_TO_HAPROXY,
         ),
     ):
         verdict = "–" if measured is None else "yes" if is_reached and not failures else "**no**"
@@ -183,6 +197,7 @@ def _versions() -> Iterable[str]:
         with suppress(importlib.metadata.PackageNotFoundError):
             yield f"{package} {importlib.metadata.version(package)}"
     yield f"nginx {_told(['nginx', '-v'], r'nginx/([0-9.]+)')}"
+    yield f"HAProxy {_told(['haproxy', '-v'], r'version ([0-9.]+)')}"
     yield f"wrk {_told(['wrk', '-v'], r'wrk (?:debian/)?([0-9.]+)')}"
     yield f"{platform.system()} {re.sub(r'-.*', '', platform.release())}"
     yield _processor()

@@ -22,7 +22,13 @@ from bench.processes import BenchError
 from bench.report import Results, report
 from bench.transfers import DIRECT, Transfer, run_transfer
 
-TOOLS = {"nginx": "nginx", "wrk": "wrk", "curl": "curl", "taskset": "util-linux"}
+TOOLS = {
+    "nginx": "nginx",
+    "haproxy": "haproxy",
+    "wrk": "wrk",
+    "curl": "curl",
+    "taskset": "util-linux",
+}
 TOKENS = 10_000
 WARM_UP_SECONDS = 2
 

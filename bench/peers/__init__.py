@@ -66,9 +66,22 @@ def _nginx(site: Site) -> list[str]:
     return nginx_command(rendered(HERE / "nginx.conf", site))
 
 
+def _haproxy(site: Site) -> list[str]:
+    configuration = rendered(HERE / "haproxy.cfg", site, SIGNING_KEY=site.signing_key)
+    return ["haproxy", "-db", "-f", str(configuration)]
+
+
 def _usual(site: Site) -> list[str]:
+    return _uvicorn(site, "bench.peers.usual:app")
+
+
+def _plain_asgi(site: Site) -> list[str]:
+    return _uvicorn(site, "bench.peers.plain_asgi:app")
+
+
+def _uvicorn(site: Site, app: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "uvicorn", "bench.peers.usual:app"),
+        *(sys.executable, "-m", "uvicorn", app),
         *("--host", "127.0.0.1", "--port", str(site.port)),
         *("--loop", "uvloop", "--http", "httptools"),
         *("--no-access-log", "--log-level", "warning"),
@@ -83,9 +96,11 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("nginx", "nginx proxy_pass", _nginx, checks_tokens=False, is_python=False),
+        Peer("haproxy", "HAProxy jwt_verify", _haproxy, is_python=False),
         # Where sniffio is missing, httpcore searches the disk for it several times a request,
         # which made this peer slower by a third: it is measured at its best.
         Peer("usual", "Starlette + httpx + PyJWT", _usual, packages=("sniffio",)),
-        Peer("gateway", "gateway, ASGI lane", _gateway, readiness_path="/readyz"),
+        Peer("gateway", "gateway", _gateway, readiness_path="/readyz"),
+        Peer("asgi", "gateway, ASGI lane under plain uvicorn", _plain_asgi),
     )
 }
