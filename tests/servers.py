@@ -165,6 +165,7 @@ async def gateway_running(
             lane=gateway.lane,
             refusal=gateway.refusal_bytes,
             max_head=gateway.max_head,
+            header_timeout=gateway.config.server.header_timeout,
             keep_alive=keep_alive,
             graceful_shutdown=5,
         )

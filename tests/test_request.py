@@ -58,3 +58,22 @@ def test_several_lines_of_a_field_are_one_list() -> None:
     )  # fmt: skip
     assert request.header(b"a") == b"1,3"
     assert request.header(b"c") is None
+
+
+def test_fields_keep_their_spelling_when_some_are_left_out() -> None:
+    head = RequestHead(
+        method="GET",
+        target=b"/",
+        path=b"/",
+        query=b"",
+        headers=[(b"host", b"a"), (b"cookie", b"1"), (b"x-odd", b"2")],
+        spellings=[b"HOST", b"Cookie", b"X-oDD"],
+    )
+    kept = head.with_fields(each for each in head.fields() if each[0][0] != b"cookie")
+    assert list(kept.fields()) == [((b"host", b"a"), b"HOST"), ((b"x-odd", b"2"), b"X-oDD")]
+
+
+def test_fields_without_a_known_spelling_are_spelled_as_they_are() -> None:
+    head = RequestHead(method="GET", target=b"/", path=b"/", query=b"", headers=[(b"host", b"a")])
+    assert list(head.fields()) == [((b"host", b"a"), b"host")]
+    assert head.with_fields(head.fields()).spellings == [b"host"]

@@ -45,6 +45,7 @@ async def _serve(config: Config, public: Any, private: Any) -> None:
             lane=gateway.lane,
             refusal=gateway.refusal_bytes,
             max_head=gateway.max_head,
+            header_timeout=config.server.header_timeout,
             keep_alive=config.server.keep_alive,
             graceful_shutdown=config.server.graceful_shutdown,
         ),

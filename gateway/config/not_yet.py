@@ -16,7 +16,6 @@ _Allowed = Callable[[Any], bool]
 NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
     "server": {
         "workers": None,
-        "header_timeout": None,
         "max_connections": None,
     },
     "upstreams": {

@@ -5,14 +5,12 @@ the client sent it, and interim answers and reason phrases pass too.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from gateway.edge.lane import Lane
 from gateway.edge.transfer import (
     ClientGone,
     Message,
@@ -21,13 +19,11 @@ from gateway.edge.transfer import (
     Transfer,
     read_whole,
 )
-from gateway.errors import GatewayError, RequestRefused, ShuttingDown
+from gateway.errors import GatewayError, ShuttingDown
 from gateway.limits import Limiter
-from gateway.profiles import Answer, Profiles
-from gateway.proxy import Call, Forward, Proxy
-from gateway.request import RequestHead, parse_target
-from gateway.telemetry.access_log import AccessLog, Record
-from gateway.telemetry.request_id import RequestIds
+from gateway.profiles import Answer
+from gateway.proxy import Call, Forward
+from gateway.request import RequestHead
 from gateway.tokens.jwks import KeysNeeded
 
 Scope = MutableMapping[str, Any]
@@ -35,50 +31,31 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class AsgiLane:
+class AsgiLane(Lane):
     """An ASGI application (HTTP only) that answers every request by the pipeline.
 
     `body_timeout` is the idle time between body reads, in seconds; `end_sessions(identity)` is
-    awaited before the client hears of a success that ends its sessions.
+    awaited before the client hears of a success that ends its sessions. The rest is `Lane`'s.
     """
 
     def __init__(
-        self,
-        *,
-        proxy: Proxy,
-        profiles: Profiles,
-        request_ids: RequestIds,
-        access_log: AccessLog | None,
-        body_timeout: float,
-        limiter: Limiter,
-        end_sessions: SessionsEnder,
-        clock: Callable[[], float] = time.perf_counter,
+        self, *, body_timeout: float, limiter: Limiter, end_sessions: SessionsEnder, **shared: Any
     ) -> None:
-        self._proxy = proxy
-        self._profiles = profiles
-        self._request_ids = request_ids
-        self._access_log = access_log
+        super().__init__(**shared)
         self._body_timeout = body_timeout
         self._limiter = limiter
         self._end_sessions = end_sessions
-        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
-        started = self._clock()
+        started = self.clock()
         status, reason = 499, ""
-        if self._proxy.trusts(request.peer):
-            request_id = self._request_ids.accept(request.header(b"x-request-id"))
-        else:
-            request_id = self._request_ids.new()
+        request_id = self.id_of(request)
         try:
-            request.path, request.query = parse_target(request.target)
-            decision = await self._decide(request, request_id)
+            decision = await self._decided(request, request_id)
             if isinstance(decision, Call):
                 status = await self._answer_own(decision, receive, send)
                 return
-            if decision.identity is not None:
-                request.user = decision.identity.user_id
             if (rate := decision.site.rate) is not None:
                 who = rate.who(decision)
                 await self._limiter.admit(
@@ -98,7 +75,8 @@ class AsgiLane:
                 status = transfer.status
         except GatewayError as error:
             status, reason = error.status, error.reason
-            await self._answer(error, request, request_id, send)
+            answer, is_doubtful = self.refusal(error, request)
+            await self._send(answer, request, request_id, send, is_last=is_doubtful)
         except ResponseTruncated as truncated:
             reason = truncated.reason
             raise
@@ -106,28 +84,15 @@ class AsgiLane:
             reason = ShuttingDown.reason
             raise
         finally:
-            if self._access_log is not None:
-                self._access_log.add(
-                    Record(
-                        method=request.method,
-                        path=scope["path"],
-                        client=request.client or request.peer or "",
-                        route=request.route,
-                        status=status,
-                        reason=reason,
-                        user=request.user,
-                        seconds=self._clock() - started,
-                        request_id=request_id,
-                    )
-                )
+            self.log(request, request_id, status=status, reason=reason, started=started)
 
-    async def _decide(self, request: RequestHead, request_id: bytes) -> Forward | Call:
+    async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
         try:
-            return self._proxy.decide(request, request_id)
+            return self.decide(request, request_id)
         except KeysNeeded as needed:  # the one cold path: an unknown key id
             await needed.refresh()
         try:
-            return self._proxy.decide(request, request_id)
+            return self.decide(request, request_id)
         except KeysNeeded as needed:
             raise needed.unavailable() from needed
 
@@ -142,53 +107,17 @@ class AsgiLane:
             answer = await endpoint.answer(call, body)
         except ClientGone:
             return 499
-        await self._send(answer, call.request, call.request_id, send)
+        await self._send(answer, call.request, call.request_id, send, is_last=False)
         return answer.status
 
-    async def _answer(
-        self, error: GatewayError, request: RequestHead, request_id: bytes, send: Send
-    ) -> None:
-        is_doubtful = isinstance(error, RequestRefused) and error.status != 413
-        # Nothing that follows such a request is to be trusted.
-        answer = self._profiles.render(error, request).with_headers(*error.fields)
-        await self._send(answer, request, request_id, send, (_CLOSE,) if is_doubtful else ())
-
     async def _send(
-        self,
-        answer: Answer,
-        request: RequestHead,
-        request_id: bytes,
-        send: Send,
-        more: tuple[tuple[bytes, bytes], ...] = (),
+        self, answer: Answer, request: RequestHead, request_id: bytes, send: Send, *, is_last: bool
     ) -> None:
         body = b"" if request.method == "HEAD" else answer.body
-        headers = [*answer.headers, *more]
-        if answer.is_own:
-            headers += [(b"date", _date()), (b"x-request-id", request_id)]
+        headers = self.headers_of(answer, request_id, is_last=is_last)
         with suppress(OSError):  # the client left before its answer
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
-
-    def refusal_bytes(self, error: GatewayError) -> bytes:
-        """A whole HTTP/1.1 answer, which ends the connection, for what is no request."""
-        request_id = self._request_ids.new()
-        answer = self._profiles.render(error, _NOTHING)
-        lines = [b"HTTP/1.1 %d %b" % (answer.status, HTTPStatus(answer.status).phrase.encode())]
-        lines += [b"%b: %b" % field for field in answer.headers]
-        lines += [b"date: " + _date(), b"x-request-id: " + request_id, b"connection: close"]
-        if self._access_log is not None:
-            record = Record(status=answer.status, reason=error.reason, request_id=request_id)
-            self._access_log.add(record)
-        return b"\r\n".join([*lines, b"", answer.body])
-
-
-_CLOSE = (b"connection", b"close")
-_NOTHING = RequestHead(method="", target=b"", path=b"", query=b"", headers=())
-
-
-def _date() -> bytes:
-    """Now, as the Date field has it (RFC 9110 §6.6.1)."""
-    return formatdate(usegmt=True).encode()
 
 
 def _request_head(scope: Scope) -> RequestHead:
@@ -207,4 +136,5 @@ def _request_head(scope: Scope) -> RequestHead:
         scheme=scope["scheme"],
         peer=client[0] if client else None,
         http_version=scope["http_version"],
+        spellings=scope.get("gateway.spellings"),
     )

@@ -6,25 +6,18 @@ truncated answer never ends cleanly, and a client that stops reading is let go.
 """
 
 import asyncio
-import http
 import logging
-import re
-import struct
-from collections.abc import Callable, Iterable
-from socket import SO_LINGER, SOL_SOCKET
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
 from gateway.edge.transfer import ResponseTruncated
 from gateway.errors import GatewayError, ShuttingDown
 
 CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
 
-_PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
-_PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]+")  # RFC 9112 §4
-_NO_BODY = (204, 304)
-_RESET = struct.pack("ii", 1, 0)
 _LOG = logging.getLogger(__name__)
 
 
@@ -128,11 +121,7 @@ class EdgeCycle:
     def _truncate(self) -> None:
         """Ends the answer so that nobody takes it for complete."""
         self.response_complete = True
-        if self._ends_at_eof and (socket := self.transport.get_extra_info("socket")) is not None:
-            socket.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)  # its end must not look like one
-            self.transport.abort()
-        else:
-            self.transport.close()
+        cut(self.transport, ends_at_eof=self._ends_at_eof)
 
     async def send(self, message: Any) -> None:
         """Raises ConnectionError when the client has left or stopped reading."""
@@ -153,8 +142,7 @@ class EdgeCycle:
         elif kind == "http.response.body":
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
         elif self.scope["http_version"] == "1.1":
-            lines, _, _ = _head_lines(message["status"], b"", message["headers"])
-            self.transport.write(b"".join([*lines, b"\r\n"]))
+            self.transport.write(interim_head(message["status"], message["headers"]))
 
     def _start(self, message: Any) -> None:
         self.response_started = True
@@ -162,10 +150,10 @@ class EdgeCycle:
             # Such a client may never send its body (RFC 9110 §10.1.1): what comes next is anything.
             self.waiting_for_100_continue = self.keep_alive = False
         status = message["status"]
-        lines, has_length, is_last = _head_lines(
+        lines, has_length, is_last = head_lines(
             status, message.get("reason", b""), message["headers"]
         )
-        self._is_bodiless = self.scope["method"] == "HEAD" or status in _NO_BODY
+        self._is_bodiless = self.scope["method"] == "HEAD" or status in BODILESS
         if not self._is_bodiless and not has_length:
             if self.scope["http_version"] == "1.1":
                 self.chunked_encoding = True
@@ -208,24 +196,6 @@ class EdgeCycle:
         elif data := b"".join(pieces):
             self.flow.written += len(data)
             self.transport.write(data)
-
-
-def _head_lines(
-    status: int, reason: bytes, headers: Iterable[tuple[bytes, bytes]]
-) -> tuple[list[bytes], bool, bool]:
-    """The status line and fields; whether they tell a Content-Length, or end the connection."""
-    known = _PHRASES.get(status, b"")
-    if reason != known and not _PHRASE.fullmatch(reason):
-        reason = known
-    lines = [b"HTTP/1.1 %d %b\r\n" % (status, reason)]
-    has_length = is_last = False
-    for name, value in headers:
-        lines += (name, b": ", value, b"\r\n")
-        if len(name) == 14 and name.lower() == b"content-length":
-            has_length = True
-        elif name == b"connection":  # of the gateway's own answers: an upstream's ended before
-            is_last = value == b"close"
-    return lines, has_length, is_last
 
 
 def _nothing() -> None:

@@ -10,47 +10,52 @@ Rules
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.edge.cycle import CLIENT_STALL, EdgeCycle, Flow
-from gateway.errors import GatewayError, RequestRefused
+from gateway.edge import fast
+from gateway.edge.asgi_side import AsgiSide
+from gateway.edge.cycle import EdgeCycle, Flow
+from gateway.edge.fast import FastExchange
+from gateway.errors import RequestRefused
+from gateway.request import RequestHead
 
+MAX_QUICK = 16  # requests of one read that are decided at once, without a pause for others
 MAX_PIPELINED = 256  # requests of one connection that wait for the answer before theirs
 _VERSIONS = ("1.0", "1.1")
 
 
-class EdgeProtocol(HttpToolsProtocol):
+class EdgeProtocol(AsgiSide):
     """Parses a client connection. Subclasses set what the configuration says:
 
     `lane` is the ASGI application for HTTP, `refusal` words what can't be parsed, `max_head` is
     the most bytes that may come without a head, or a piece of body, getting complete.
     """
 
-    lane: Any
-    refusal: Callable[[GatewayError], bytes]
+    is_fast = True  # whether what can goes by the fast lane
     max_head: int
-    idle_since: float | None = None  # the loop's time; None while a request is under way
-    _answering: EdgeCycle | None = None
-    _call: asyncio.Future[None] | None = None  # wakes the server for the next request
-    _is_served = False
+    _pending: RequestHead | None = None  # a head whose message is not whole yet
+    _held: bytes = b""  # … and what is here of its body
+    _spellings: list[bytes]
+    _quick = 0
     _unframed = 0
-    _flushed = 0
-    _flushed_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = Flow(transport)
+        self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
+        self._forget_head()
         self.pipeline.clear()
         if self._answering is not None:
             self._answering.leave()
+            if isinstance(self._answering, FastExchange):
+                self._answering = None  # they hold each other, and a body
+        self.cycle = None  # type: ignore[assignment]
         if self._call is not None and not self._call.done():
             self._call.set_result(None)
         self.flow.resume_writing()
@@ -60,25 +65,36 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unframed += len(data)
+        self._quick = 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserError:
-            self._refuse(
+            self._pending = None
+            if self.transport.is_closing():
+                return
+            self.refuse(
                 RequestRefused(400, "request_invalid", "this is not a valid HTTP/1.1 request")
             )
         except httptools.HttpParserUpgrade:
             pass  # never tunnelled: the request is answered, and the connection ends
+        if self._pending is not None:
+            self._answer_pending(is_whole=False)
+        if self._is_in_head and self._head_timer is None and not self.transport.is_closing():
+            self._expect_head()
         if self._unframed > self.max_head and not self.transport.is_closing():
-            self._refuse(RequestRefused(431, "header_too_large", "the header fields are too large"))
+            self.refuse(RequestRefused(431, "header_too_large", "the header fields are too large"))
 
     def on_message_begin(self) -> None:
         self.idle_since = None
+        self._is_in_head = True
         self._unframed = 0
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
+        self._spellings = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        self._spellings.append(name)
         name = name.lower()
         if len(name) == 6 and name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -86,6 +102,11 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """As uvicorn's own, with the target kept and the cycle of this house."""
+        self._is_in_head = False
+        if self._head_timer is not None:
+            self._forget_head()
+        if self.transport.is_closing():
+            raise ValueError("behind the last answer")
         parser = self.parser
         version = parser.get_http_version()
         is_upgrade = parser.should_upgrade()
@@ -93,39 +114,38 @@ class EdgeProtocol(HttpToolsProtocol):
             raise ValueError("no HTTP/1.1 request")
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
-        target = self.url
-        path = target.partition(b"?")[0]
         headers, self.headers = self.headers, []  # trailers go where nobody looks
+        spellings, self._spellings = self._spellings, []
         self._unframed = 0
-        scope: Any = {  # of ASGI's, what the lane reads
-            "type": "http",
-            "http_version": version,
-            "client": self.client,
-            "scheme": self.scheme,
-            "method": parser.get_method().decode("ascii"),
-            "gateway.target": target,
-            "path": path.decode("latin-1"),
-            "headers": headers,
-        }
-        cycle = EdgeCycle(
-            scope,
-            self.transport,
-            self.flow,  # type: ignore[arg-type]  # see connection_made
-            self.loop,
-            self.on_response_complete,
-            self.refusal,
-            keep_alive=version == "1.1" and not is_upgrade and parser.should_keep_alive(),
-            expect_100_continue=self.expect_100_continue,
+        client = self.client
+        request = RequestHead(
+            method=parser.get_method().decode("ascii"),
+            target=self.url,
+            path=b"",
+            query=b"",
+            headers=headers,
+            scheme=self.scheme or "http",
+            peer=client[0] if client else None,
+            http_version=version,
+            spellings=spellings,
         )
-        self.cycle = cycle  # type: ignore[assignment]
-        if self._answering is None:
-            self._answer(cycle)
-        else:
+        self._keeps_alive = version == "1.1" and not is_upgrade and parser.should_keep_alive()
+        if self._answering is not None:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.lane))  # type: ignore[arg-type]
+            if not self.pipeline:
+                self._watch_for_leaving()
+            self.pipeline.appendleft((self._cycle_of(request), self.lane))  # type: ignore[arg-type]
+        elif is_upgrade or self.expect_100_continue or not self._may_be_fast:
+            self._answer(self._cycle_of(request))
+        else:  # the fast lane's, if the rest of it is here
+            self._quick += 1
+            self._pending, self._held = request, b""
 
     def on_body(self, body: bytes) -> None:
         self._unframed = 0
+        if self._pending is not None:
+            self._held += body
+            return
         cycle: EdgeCycle = self.cycle  # type: ignore[assignment]
         if not cycle.response_complete:  # else: the rest of a body that nobody wants
             cycle.body += body
@@ -134,12 +154,18 @@ class EdgeProtocol(HttpToolsProtocol):
             cycle.wake()
 
     def on_message_complete(self) -> None:
+        if self._pending is not None:
+            self._answer_pending(is_whole=True)
+            return
         cycle: EdgeCycle = self.cycle  # type: ignore[assignment]
         cycle.more_body = False
         cycle.wake()
 
     def on_response_complete(self) -> None:
         """As uvicorn's own, but without a timer per request: the server's tick closes the idle."""
+        answered: Any = self._answering
+        if isinstance(answered, FastExchange) and self.cycle is answered:
+            self.cycle = None  # type: ignore[assignment]  # leaves no cycle to the collector
         self._answering = None
         if self.transport.is_closing():
             return
@@ -150,47 +176,50 @@ class EdgeProtocol(HttpToolsProtocol):
         else:
             self.idle_since = self.loop.time()
 
-    def sweep(self, now: float, keep_alive: float) -> None:
-        """Ends a connection that is idle, or whose client does not read; times in seconds."""
-        unsent = self.transport.get_write_buffer_size()
-        flushed = self.flow.written - unsent  # type: ignore[attr-defined]
-        if not unsent or flushed != self._flushed:
-            self._flushed, self._flushed_since = flushed, now
-            if self.idle_since is not None and now - self.idle_since >= keep_alive:
-                self.transport.close()
-        elif now - self._flushed_since > CLIENT_STALL:
-            self.transport.abort()
+    # What the fast lane needs
 
-    def _answer(self, cycle: EdgeCycle) -> None:
-        self._answering = cycle
-        if self._call is not None:
-            call, self._call = self._call, None
-            call.set_result(None)
-        elif not self._is_served:
-            self._is_served = True
-            task = self.loop.create_task(self._serve())
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+    def begin(self, exchange: FastExchange) -> None:
+        """The connection's present request is this one."""
+        self._answering = self.cycle = exchange  # type: ignore[assignment]
 
-    async def _serve(self) -> None:
-        """Answers the connection's requests one after the other: a task for each would cost more.
+    def write(self, data: bytes) -> None:
+        self.flow.written += len(data)  # type: ignore[attr-defined]
+        self.transport.write(data)
 
-        Ends with the connection.
-        """
-        while self.parser is not None:
-            if (cycle := self._answering) is None:
-                self._call = self.loop.create_future()
-                await self._call
-                continue
-            await cycle.run_asgi(self.lane)
-            if self._answering is cycle:  # cut, and not answered to its end
-                self._answering = None
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if isinstance(self._answering, FastExchange):
+            self._answering.on_writable()
+
+    def give_up(self) -> None:
+        """The graceful stop ran out of time."""
+        if isinstance(self._answering, FastExchange):
+            self._answering.give_up()
+
+    @property
+    def _may_be_fast(self) -> bool:
+        """Not for a client that does not read, nor for very many requests at once."""
+        return self.is_fast and not self.flow.write_paused and self._quick < MAX_QUICK
+
+    def _watch_for_leaving(self) -> None:
+        """Reading is paused: if the answer takes long, the client's leaving must be seen."""
+        if isinstance(self._answering, FastExchange):
+            self._answering.on_long_wait = self.flow.resume_reading
+
+    def _answer_pending(self, *, is_whole: bool) -> None:
+        request, self._pending = self._pending, None
+        assert request is not None  # asked by who knows
+        keep_alive, body = self._keeps_alive, self._held
+        if not (is_whole and fast.answer(self, self.lane, request, body, keep_alive=keep_alive)):
+            cycle = self._cycle_of(request)
+            cycle.body, cycle.more_body = body, not is_whole
+            self._answer(cycle)
 
     def _has_body(self) -> bool:
         names = {name for name, value in self.headers if value != b"0"}
         return not names.isdisjoint((b"content-length", b"transfer-encoding"))
 
-    def _refuse(self, error: RequestRefused) -> None:
+    def refuse(self, error: RequestRefused) -> None:
         """Ends the connection, behind the answers to the whole requests that came before."""
         self.flow.pause_reading()
         bad = self.cycle if self.cycle is not None and self.cycle.more_body else None
@@ -199,6 +228,7 @@ class EdgeProtocol(HttpToolsProtocol):
         last = self.pipeline[0][0] if self.pipeline else self._answering
         if last is not None and last is not bad:
             last.keep_alive = False
+            self._watch_for_leaving()
             return
         if bad is not None:
             bad.leave()  # type: ignore[attr-defined]

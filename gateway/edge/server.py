@@ -68,6 +68,15 @@ class EdgeServer(SideServer):
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
 
+    async def _wait_tasks_to_complete(self) -> None:
+        try:
+            await super()._wait_tasks_to_complete()
+        except asyncio.CancelledError:  # out of time: uvicorn cancels tasks, the fast lane has none
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, EdgeProtocol):
+                    connection.give_up()
+            raise
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self._on_stop()
         super().handle_exit(sig, frame)
@@ -110,6 +119,7 @@ def edge_config(
     lane: Any,
     refusal: Callable[[GatewayError], bytes],
     max_head: int,
+    header_timeout: float,
     keep_alive: float,
     graceful_shutdown: float,
 ) -> uvicorn.Config:
@@ -121,6 +131,7 @@ def edge_config(
         "lane": staticmethod(lane),
         "refusal": staticmethod(refusal),
         "max_head": max_head,
+        "header_timeout": header_timeout,
     }
     return uvicorn.Config(
         app,

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 
 from gateway.errors import UpstreamError
 from gateway.proxy import Call, Site
@@ -27,9 +26,7 @@ class IssuersUpstream:
         Raises UpstreamError.
         """
         request, dropped = asked.request, frozenset(without)
-        kept = replace(
-            request, headers=[field for field in request.headers if field[0] not in dropped]
-        )
+        kept = request.with_fields(each for each in request.fields() if each[0][0] not in dropped)
         head = self._head(asked, kept, Body(len(body)))
         return await call(self.site.upstream, head + body, is_idempotent=False)
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -82,8 +81,8 @@ def _with_token(call: Call, name: str, token: str) -> tuple[Call, bytes]:
     """The call as a client without cookies would make it."""
     request = call.request
     dropped = (b"content-type", b"cookie", b"accept")
-    headers = [field for field in request.headers if field[0] not in dropped]
-    plain = replace(request, headers=[*headers, _JSON])
+    kept = [each for each in request.fields() if each[0][0] not in dropped]
+    plain = request.with_fields([*kept, (_JSON, b"Content-Type")])
     body = json.dumps({name: token}).encode()
     return Call(call.endpoint, plain, call.admitted, call.client, call.request_id), body
 

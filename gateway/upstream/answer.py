@@ -12,7 +12,7 @@ from typing import Any
 import httptools
 
 from gateway.errors import UpstreamError
-from gateway.upstream.exchange import Exchange
+from gateway.upstream.exchange import AnswerSink
 
 MAX_HEAD = 64 * 1024
 _BODILESS = (204, 304)
@@ -27,7 +27,7 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
-        self.exchange: Exchange | None = None
+        self.exchange: AnswerSink | None = None
         self._is_head_asked = False
         self.is_complete = True
         self._reset()
@@ -47,7 +47,7 @@ class AnswerReader:
         """Whether any byte of the answer came."""
         return self._head_size > 0
 
-    def begin(self, exchange: Exchange, *, is_head: bool) -> None:
+    def begin(self, exchange: AnswerSink, *, is_head: bool) -> None:
         """What comes from now on answers this exchange; `is_head` says that HEAD was asked."""
         if self._is_skipped:
             # llhttp does not know the method, and may wait for a body that will not come.
@@ -66,6 +66,11 @@ class AnswerReader:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            cause = error.__context__
+            if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
+                cause, ValueError
+            ):
+                raise cause or error from None  # a defect of ours is not the upstream's fault
             if not self.is_complete:
                 raise UpstreamError.broken() from error
             self.keeps_alive = False  # bytes behind the answer, which was complete

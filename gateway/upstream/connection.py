@@ -8,18 +8,21 @@ Rules (RFC 9112)
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gateway.errors import UpstreamError
+from gateway.errors import GatewayError, UpstreamError
 from gateway.upstream.answer import AnswerReader
-from gateway.upstream.exchange import Exchange
+from gateway.upstream.exchange import AnswerSink
 
 # A server that answers without reading a body promises to keep the connection, and yet hangs up
 # over a larger rest than this (Gunicorn: 64 KiB): the next request would be lost.
 MOST_UNREAD = 48 * 1024
+
+_LOG = logging.getLogger(__name__)
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -41,7 +44,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._on_lost = on_lost
         self._transport: Any = None
         self._reader = AnswerReader()
-        self.exchange: Exchange | None = None
+        self.exchange: AnswerSink | None = None
         self.is_reused = False
         self.idle_since = 0.0
         self._is_sent = True
@@ -71,7 +74,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether any byte of an answer to the present exchange came."""
         return self._reader.has_begun
 
-    def begin(self, exchange: Exchange, data: bytes, *, is_head: bool, is_whole: bool) -> None:
+    def begin(self, exchange: AnswerSink, data: bytes, *, is_head: bool, is_whole: bool) -> None:
         """Sends a request: its head and what is there of its body.
 
         `is_whole` says that nothing of the request is still to come by `send`.
@@ -99,7 +102,18 @@ class UpstreamConnection(asyncio.Protocol):
             self._drain = self.loop.create_future()
             await self._drain
 
-    def abandon(self, exchange: Exchange) -> None:
+    def pause(self) -> None:
+        """Reads no more of the answer for now."""
+        if not self._is_read_paused and not self.is_closed:
+            self._is_read_paused = True
+            self._transport.pause_reading()
+
+    def resume(self, exchange: AnswerSink) -> None:
+        """Reads on, if it still carries this exchange."""
+        if self.exchange is exchange:
+            self._resume()
+
+    def abandon(self, exchange: AnswerSink) -> None:
         """Ends the connection at once, if it still carries this exchange."""
         if self.exchange is exchange:
             self.abort()
@@ -129,12 +143,18 @@ class UpstreamConnection(asyncio.Protocol):
             self.abandon(exchange)
             exchange.on_failure(error)
             return
+        except Exception:  # noqa: BLE001 - logged with its trace, and answered
+            _LOG.exception("the gateway failed to pass an answer on")
+            self.abandon(exchange)
+            exchange.on_failure(GatewayError("the gateway failed"))
+            return
         if reader.is_complete:
             if self._is_sent or not reader.keeps_alive:
                 self._free()
-        elif reader.is_full and not self._is_read_paused and self._transport is not None:
-            self._is_read_paused = True
-            self._transport.pause_reading()
+            return
+        exchange.flush()
+        if reader.is_full:
+            self.pause()
             exchange.on_paused(self._resume)
 
     def eof_received(self) -> bool:
@@ -149,13 +169,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.resume_writing()
         exchange, reader = self.exchange, self._reader
         if exchange is not None:
+            self._release()
             if not reader.is_complete:
                 exchange.on_failure(
                     UpstreamError.broken("the upstream closed the connection before its answer")
                     if reader.is_in_head
                     else UpstreamError.broken("the upstream's answer was cut short")
                 )
-            self._release()
         self._on_lost(self)
 
     def pause_writing(self) -> None:

@@ -6,12 +6,31 @@ upstream is due stands here for the sweeper, so that no request needs a timer of
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from gateway.errors import GatewayError, UpstreamError
 
 HIGH_WATER = 128 * 1024  # bytes of answer held before the upstream is paused
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+class AnswerSink(Protocol):
+    """Takes the events of an answer; the sweeper asks it whether the upstream is late."""
+
+    on_long_wait: Callable[[], None] | None
+    started: float
+
+    def on_progress(self) -> None: ...
+    def on_informational(self, status: int, headers: Headers) -> None: ...
+    def on_head(self, status: int, reason: bytes, headers: Headers) -> None: ...
+    def on_body(self, data: bytes) -> bool: ...
+    def flush(self) -> None: ...
+    def on_paused(self, resume: Callable[[], None]) -> None: ...
+    def on_end(self) -> None: ...
+    def on_failure(self, error: GatewayError) -> None: ...
+    def is_overdue(self, now: float, limit: float) -> bool: ...
+    def expire(self) -> None: ...
 
 
 class Exchange:
@@ -73,6 +92,9 @@ class Exchange:
         self._buffered += len(data)
         self._wake()
         return self._buffered > HIGH_WATER
+
+    def flush(self) -> None:
+        """All that came at once was told."""
 
     def on_paused(self, resume: Callable[[], None]) -> None:
         """The connection paused; `resume` is called when the lane has taken what is there."""

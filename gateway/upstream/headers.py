@@ -10,7 +10,6 @@ Rules
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from gateway.errors import RequestRefused
@@ -88,12 +87,12 @@ class HeadComposer:
         kinds = self._trusted_kinds if is_peer_trusted else self._kinds
         out = [request.method.encode(), b" ", request.target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
         named: set[bytes] | None = None
-        for name, value in request.headers:
+        for (name, value), spelled in request.fields():
             kind = kinds.get(name)
             if kind is None:
                 kind = self._classify(name, kinds)
             if kind == 0:
-                out += (name, b": ", value, b"\r\n")
+                out += (spelled, b": ", value, b"\r\n")
             elif kind == _CONNECTION and value.lower() not in (b"keep-alive", b"close", b""):
                 named = (named or set()) | {fold(n.strip()) for n in value.split(b",")}
         if named:
@@ -116,12 +115,12 @@ class HeadComposer:
         kinds: dict[bytes, int],
     ) -> bytes:
         """The same head without the fields that the client's Connection named."""
-        keep = [
-            (name, value)
-            for name, value in request.headers
-            if kinds.get(name, 0) != 0 or fold(name) not in named
-        ]
-        rest = replace(request, headers=[(n, v) for n, v in keep if n != b"connection"])
+        rest = request.with_fields(
+            (field, spelled)
+            for field, spelled in request.fields()
+            if (kinds.get(field[0], 0) != 0 or fold(field[0]) not in named)
+            and field[0] != b"connection"
+        )
         return self.compose(
             rest, host=host, body=body, added=added,
             is_peer_trusted=kinds is self._trusted_kinds,

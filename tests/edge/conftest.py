@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.edge.protocol import EdgeProtocol
 from tests.servers import RunningGateway, Script, ScriptedUpstream, gateway_running, scripted
 
 OPEN = """
-server: {{body_timeout: 300ms, max_body_size: 1MiB}}
+server: {{header_timeout: {head}, body_timeout: 300ms, max_body_size: 1MiB}}
 logging: {{access_log: false}}
 upstreams:
   app:
@@ -21,6 +22,14 @@ routes:
   - {{path: /, auth: none, upstream: app}}
 """
 
+
+@pytest.fixture(params=["fast", "asgi"], autouse=True)
+def lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """By which lane proxied requests go: all that is tested here holds for both."""
+    monkeypatch.setattr(EdgeProtocol, "is_fast", request.param == "fast")
+    return str(request.param)
+
+
 Opened = Callable[..., AbstractAsyncContextManager[tuple[RunningGateway, ScriptedUpstream]]]
 
 
@@ -30,10 +39,17 @@ def before(tmp_path: Path) -> Opened:
 
     @contextlib.asynccontextmanager
     async def opened(
-        script: Script, *, read: str = "5s", idle: str = "1s", connections: int = 8
+        script: Script,
+        *,
+        read: str = "5s",
+        idle: str = "1s",
+        connections: int = 8,
+        head: str = "10s",
     ) -> AsyncIterator[tuple[RunningGateway, ScriptedUpstream]]:
         async with scripted(script) as upstream:
-            config = OPEN.format(port=upstream.port, read=read, idle=idle, connections=connections)
+            config = OPEN.format(
+                port=upstream.port, read=read, idle=idle, connections=connections, head=head
+            )
             async with gateway_running(config, tmp_path) as gateway:
                 yield gateway, upstream
 

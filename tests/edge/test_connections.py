@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.edge import protocol
+from gateway.edge import patience
 from gateway.proxy import Proxy
 from tests.edge.conftest import Opened
 from tests.servers import Upstreamed, answering, gateway_running, scripted
@@ -62,7 +62,7 @@ async def test_a_client_that_stops_reading_is_let_go(
         while True:
             await connection.send(b"x" * 65536)
 
-    monkeypatch.setattr(protocol, "CLIENT_STALL", 0.2)
+    monkeypatch.setattr(patience, "CLIENT_STALL", 0.2)
     async with before(script) as (gateway, _):
         client = await gateway.connect()
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -74,3 +74,52 @@ async def test_a_client_that_stops_reading_is_let_go(
             while pool.open_connections:
                 await asyncio.sleep(0.01)
         client.writer.transport.abort()
+
+
+async def test_a_dripped_head_is_answered_408(before: Opened) -> None:
+    async with before(answering(OK), head="200ms") as (gateway, upstream):
+        client = await gateway.connect()
+        began = asyncio.get_running_loop().time()
+        for piece in (b"GET / HT", b"TP/1.1\r\n", b"Host: a\r\n", b"X: "):
+            await client.send(piece)
+            await asyncio.sleep(0.04)
+        answer = await client.rest()
+        assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+        assert b'"code":"header_timeout"' in answer
+        assert asyncio.get_running_loop().time() - began < 0.4
+        assert not upstream.connections
+        await client.close()
+
+
+async def test_a_connection_without_a_byte_is_closed_without_one(before: Opened) -> None:
+    async with before(answering(OK), head="100ms") as (gateway, _):
+        client = await gateway.connect()
+        assert await client.rest() == b""
+        await client.close()
+
+
+async def test_the_second_head_has_its_own_time(before: Opened) -> None:
+    async with before(answering(OK), head="200ms") as (gateway, _):
+        client = await gateway.connect()
+        await client.send(GET)
+        await client.head()
+        assert await client.exactly(2) == b"ok"
+        await asyncio.sleep(0.3)  # idle is no part of it
+        await client.send(GET[:9])
+        await asyncio.sleep(0.1)
+        await client.send(GET[9:])
+        await client.head()
+        assert await client.exactly(2) == b"ok"
+        await client.send(GET[:9])
+        assert b'"code":"header_timeout"' in await client.rest()
+        await client.close()
+
+
+async def test_a_body_is_not_the_heads_business(before: Opened) -> None:
+    async with before(answering(OK), head="100ms") as (gateway, _):
+        client = await gateway.connect()
+        await client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na")
+        await asyncio.sleep(0.2)
+        await client.send(b"bc")
+        assert (await client.head()).startswith(b"HTTP/1.1 200 OK")
+        await client.close()

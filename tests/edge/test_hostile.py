@@ -259,7 +259,7 @@ class TestAnswers:
     async def test_a_client_that_never_reads_the_end_is_let_go(
         self, before: Opened, monkeypatch: pytest.MonkeyPatch, connection: bytes
     ) -> None:
-        monkeypatch.setattr("gateway.edge.protocol.CLIENT_STALL", 0.3)
+        monkeypatch.setattr("gateway.edge.patience.CLIENT_STALL", 0.3)
         size = 50_000  # less than what would pause the gateway's writing
 
         async def script(connection: Upstreamed) -> None:
@@ -281,7 +281,7 @@ class TestAnswers:
                 plain, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: %b\r\n\r\n" % connection
             )
             async with asyncio.timeout(5):
-                while protocol.cycle is None or not protocol.cycle.response_complete:
+                while protocol.flow.written < size or protocol._answering is not None:
                     await asyncio.sleep(0.01)
             assert protocol.transport.get_write_buffer_size() > 0
             with contextlib.suppress(TimeoutError):

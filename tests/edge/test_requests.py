@@ -35,7 +35,7 @@ async def test_the_upstream_gets_this_head(before: Opened) -> None:
         assert head == (
             b"GET /a%20b?x=%2F&&y HTTP/1.1\r\n"
             b"host: example.org\r\n"
-            b"accept: */*\r\nx-twice: 1\r\nx-twice: 2\r\n"
+            b"Accept: */*\r\nX-Twice: 1\r\nX-Twice: 2\r\n"
             b"x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\n"
             b"x-forwarded-host: example.org\r\n"
             b'forwarded: for=127.0.0.1;host="example.org";proto=http\r\n'
@@ -407,7 +407,7 @@ routes: [{{path: /, auth: none, upstream: app}}]
         assert b"\r\nx-forwarded-proto: https\r\n" in head
         assert b"\r\nx-forwarded-host: shop.example\r\n" in head
         assert b"\r\nx-request-id: abc-1\r\n" in head
-        assert b"\r\nx-real-ip: 203.0.113.7\r\n" in head
+        assert b"\r\nX-Real-IP: 203.0.113.7\r\n" in head
 
     async def test_without_preserve_host_the_upstream_sees_its_own_name(
         self, tmp_path: Path
@@ -418,3 +418,15 @@ routes: [{{path: /, auth: none, upstream: app}}]
                 await gateway.exchange(request())
         assert b"\r\nhost: 127.0.0.1:%d\r\n" % upstream.port in upstream.heads[0]
         assert b"\r\nx-forwarded-host: example.org\r\n" in upstream.heads[0]
+
+
+async def test_names_are_spelled_as_the_client_did(before: Opened) -> None:
+    async with before(answering(OK)) as (gateway, upstream):
+        await gateway.exchange(
+            b"GET / HTTP/1.1\r\nHOST: a\r\nX-Odd-CASE: 1\r\nX-Hop: 2\r\nsoap: 3\r\n"
+            b"Connection: close, x-hop\r\n\r\n"
+        )
+        [head] = upstream.heads
+        assert b"\r\nX-Odd-CASE: 1\r\n" in head
+        assert b"\r\nsoap: 3\r\n" in head
+        assert b"X-Hop" not in head

@@ -1,0 +1,273 @@
+"""The fast lane: a proxied request from the client's connection to the upstream's and back, without
+ASGI, task or future.
+
+Rules
+- It takes requests that are whole when they are decided, and need nothing else to be awaited; all
+  others are the ASGI lane's, which decides anew.
+- What was read of an answer at once leaves in one write; a client that reads slowly pauses the
+  upstream.
+- A failure before the head is answered; after it, the client sees a truncation.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
+from gateway.edge.lane import Lane
+from gateway.edge.refusal import refuse
+from gateway.errors import GatewayError, ShuttingDown, UpstreamError
+from gateway.proxy import Call, Forward, too_large
+from gateway.request import RequestHead
+from gateway.tokens.jwks import KeysNeeded
+from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.exchange import Headers
+from gateway.upstream.headers import response_headers
+
+if TYPE_CHECKING:
+    from gateway.edge.protocol import EdgeProtocol
+
+_LOG = logging.getLogger(__name__)
+
+REPLAYABLE = 64 * 1024  # bytes of body with which a request may be sent once more
+
+
+class FastExchange:
+    """One request and its answer: the upstream connection's exchange, and the client's cycle."""
+
+    __slots__ = (
+        "_body", "_connection", "_due", "_ends_at_eof", "_forward", "_head", "_is_bodiless",
+        "_is_chunked", "_lane", "_loop", "_opening", "_pieces", "_protocol", "_request_id",
+        "_retries", "_started", "_status", "keep_alive", "on_long_wait", "request",
+        "response_complete", "response_started", "started",
+    )  # fmt: skip
+
+    more_body = False
+
+    def __init__(
+        self,
+        protocol: "EdgeProtocol",
+        lane: Lane,
+        request: RequestHead,
+        forward: Forward,
+        *,
+        body: bytes,
+        request_id: bytes,
+        started: float,
+        keep_alive: bool,
+    ) -> None:
+        self._protocol = protocol
+        self._loop = protocol.loop
+        self._lane = lane
+        self.request = request
+        self._forward = forward
+        self._body = body
+        self._request_id = request_id
+        self._started = started
+        self.keep_alive = keep_alive
+        self.response_started = False
+        self.response_complete = False
+        self._ends_at_eof = False
+        self._is_bodiless = False
+        self._is_chunked = False
+        self.on_long_wait: Callable[[], None] | None = None  # else its leaving is seen without
+        self._status = 499
+        self._head = b""
+        self._pieces: list[bytes] = []
+        self._connection: UpstreamConnection | None = None
+        self._opening: asyncio.Task[None] | None = None
+        is_replayable = forward.is_idempotent and len(body) <= REPLAYABLE
+        self._retries = forward.site.retries if is_replayable else 0
+
+    def run(self) -> None:
+        """Sends the request, on a connection that waits or on a new one."""
+        connection = self._forward.site.upstream.take()
+        if connection is not None:
+            self._begin(connection)
+        else:
+            self._opening = self._loop.create_task(self._open())
+
+    async def _open(self) -> None:
+        try:
+            connection = await self._forward.site.upstream.connect()
+        except GatewayError as error:
+            self.on_failure(error)
+        else:
+            self._begin(connection)
+
+    def _begin(self, connection: UpstreamConnection) -> None:
+        forward, body = self._forward, self._body
+        data = forward.head
+        if forward.body.length is None:
+            data += (b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)) if body else b"0\r\n\r\n"
+        elif body:
+            data += body
+        self._connection = connection
+        self.started = self._due = self._loop.time()
+        connection.begin(self, data, is_head=forward.is_head, is_whole=True)
+
+    # The upstream's side
+
+    def on_progress(self) -> None:
+        self._due = self._loop.time()
+
+    def on_informational(self, status: int, headers: Headers) -> None:
+        if self.request.http_version == "1.1":
+            self._protocol.write(interim_head(status, response_headers(headers)))
+
+    def on_head(self, status: int, reason: bytes, headers: Headers) -> None:
+        request, fields = self.request, response_headers(headers)
+        if status == 204:  # RFC 9110 §8.6
+            fields = [field for field in fields if field[0].lower() != b"content-length"]
+        head, has_length, _ = head_lines(status, reason, fields)
+        if request.method == "HEAD" or status in BODILESS:
+            self._is_bodiless = True
+        elif not has_length:
+            if request.http_version == "1.1":
+                self._is_chunked = True
+                head.append(b"transfer-encoding: chunked\r\n")
+            else:
+                self._ends_at_eof = True
+                self.keep_alive = False
+        head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
+        self._head = b"".join(head)
+        self._status = status
+        self.response_started = True
+
+    def on_body(self, data: bytes) -> bool:
+        if not self._is_bodiless:
+            self._pieces.append(data)
+        return False  # see `flush`
+
+    def flush(self) -> None:
+        """All that came at once was told: it leaves."""
+        if data := self._gathered(is_last=False):
+            self._protocol.write(data)
+            if self._protocol.flow.write_paused and self._connection is not None:
+                self._connection.pause()
+
+    def on_writable(self) -> None:
+        """The client has read what it was sent."""
+        self._due = self._loop.time()
+        if self._connection is not None:
+            self._connection.resume(self)
+
+    def on_paused(self, resume: Callable[[], None]) -> None:
+        raise AssertionError("it never says that it is full")
+
+    def on_end(self) -> None:
+        protocol = self._protocol
+        if data := self._gathered(is_last=True):
+            protocol.write(data)
+        self._log("")
+        self.response_complete = True
+        if not self.keep_alive:
+            protocol.transport.close()
+        protocol.on_response_complete()
+
+    def on_failure(self, error: GatewayError) -> None:
+        connection, self._connection = self._connection, None
+        was_stale = False
+        if connection is not None:
+            was_stale = (
+                connection.is_reused and connection.is_closed and not connection.has_answered
+            )
+            connection.abandon(self)
+        if self.response_complete:
+            return
+        if self.response_started:
+            self._cut(error.reason)
+        elif was_stale and self._retries:
+            self._retries -= 1
+            self._opening = self._loop.create_task(self._open())
+        else:
+            self.response_complete = True
+            refuse(
+                self._protocol, self._lane, self.request, error,
+                request_id=self._request_id, started=self._started, keep_alive=self.keep_alive,
+            )  # fmt: skip
+
+    def is_overdue(self, now: float, limit: float) -> bool:
+        """Whether the upstream has owed something for longer than `limit` seconds."""
+        return now - self._due > limit and not self._protocol.flow.write_paused
+
+    def expire(self) -> None:
+        self.on_failure(UpstreamError.timeout())
+
+    # The client's side
+
+    def leave(self) -> None:
+        """The client is gone, or not to be heard any more."""
+        if not self.response_complete:
+            self.response_complete = True
+            if self._connection is not None:
+                self._connection.abandon(self)
+            elif self._opening is not None:
+                self._opening.cancel()
+            self._log("")
+
+    def give_up(self) -> None:
+        """The graceful stop ran out of time."""
+        if not self.response_complete:
+            if self._connection is None and self._opening is not None:
+                self._opening.cancel()
+            self.on_failure(ShuttingDown())
+
+    def _gathered(self, *, is_last: bool) -> bytes:
+        """What came since the last time, as it goes to the client."""
+        head, self._head, pieces = self._head, b"", self._pieces
+        if pieces:
+            self._pieces = []
+            data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            if not self._is_chunked:
+                return head + data if head else data
+            end = b"\r\n0\r\n\r\n" if is_last else b"\r\n"
+            return b"%b%x\r\n%b%b" % (head, len(data), data, end)
+        return head + b"0\r\n\r\n" if is_last and self._is_chunked else head
+
+    def _cut(self, reason: str) -> None:
+        """Ends the answer so that nobody takes it for complete."""
+        self.response_complete = True
+        self.flush()
+        cut(self._protocol.transport, ends_at_eof=self._ends_at_eof)
+        self._log(reason)
+
+    def _log(self, reason: str) -> None:
+        self._lane.log(
+            self.request, self._request_id,
+            status=self._status, reason=reason, started=self._started,
+        )  # fmt: skip
+
+
+def answer(
+    protocol: "EdgeProtocol", lane: Lane, request: RequestHead, body: bytes, *, keep_alive: bool
+) -> bool:
+    """Answers a whole request, or begins to; False where that is the ASGI lane's."""
+    started = lane.clock()
+    request_id = lane.id_of(request)
+    try:
+        forward = lane.decide(request, request_id)
+        if isinstance(forward, Call) or forward.site.rate is not None or forward.ends_sessions:
+            return False
+        if len(body) > forward.site.max_body_size:
+            raise too_large()
+    except KeysNeeded:
+        return False
+    except Exception as caught:  # noqa: BLE001 - the parser would take a defect for a bad request
+        error = caught
+        if not isinstance(error, GatewayError):
+            _LOG.exception("the gateway failed to handle a request")
+            error = GatewayError("the gateway failed")
+        refuse(
+            protocol, lane, request, error,
+            request_id=request_id, started=started, keep_alive=keep_alive,
+        )  # fmt: skip
+        return True
+    exchange = FastExchange(
+        protocol, lane, request, forward,
+        body=body, request_id=request_id, started=started, keep_alive=keep_alive,
+    )  # fmt: skip
+    protocol.begin(exchange)
+    exchange.run()
+    return True

@@ -1,0 +1,110 @@
+"""What both lanes do alike: they decide by the pipeline, word refusals, and log what came of it."""
+
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+
+from gateway.edge.client_head import whole_answer
+from gateway.errors import GatewayError, RequestRefused
+from gateway.profiles import Answer, Profiles
+from gateway.proxy import Call, Forward, Proxy
+from gateway.request import RequestHead, parse_target
+from gateway.telemetry.access_log import AccessLog, Record
+from gateway.telemetry.request_id import RequestIds
+
+Headers = list[tuple[bytes, bytes]]
+
+_CLOSE = (b"connection", b"close")
+_NOTHING = RequestHead(method="", target=b"", path=b"", query=b"", headers=())
+
+
+class Lane:
+    """Decides requests and tells of them; how bytes move is each lane's own."""
+
+    def __init__(
+        self,
+        *,
+        proxy: Proxy,
+        profiles: Profiles,
+        request_ids: RequestIds,
+        access_log: AccessLog | None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._proxy = proxy
+        self._profiles = profiles
+        self._request_ids = request_ids
+        self._access_log = access_log
+        self.clock = clock
+
+    def id_of(self, request: RequestHead) -> bytes:
+        """The request's id: a trusted proxy's, else a new one."""
+        if self._proxy.trusts(request.peer):
+            return self._request_ids.accept(request.header(b"x-request-id"))
+        return self._request_ids.new()
+
+    def decide(self, request: RequestHead, request_id: bytes) -> Forward | Call:
+        """What to do with this request; raises GatewayError, or KeysNeeded (the one cold path)."""
+        request.path, request.query = parse_target(request.target)
+        decision = self._proxy.decide(request, request_id)
+        if isinstance(decision, Forward) and decision.identity is not None:
+            request.user = decision.identity.user_id
+        return decision
+
+    def refusal(self, error: GatewayError, request: RequestHead) -> tuple[Answer, bool]:
+        """What to answer, and whether nothing that follows on the connection is to be trusted."""
+        is_doubtful = isinstance(error, RequestRefused) and error.status != 413
+        return self._profiles.render(error, request).with_headers(*error.fields), is_doubtful
+
+    def headers_of(self, answer: Answer, request_id: bytes, *, is_last: bool) -> Headers:
+        """The fields of an answer that the gateway gives itself."""
+        headers = [*answer.headers]
+        if is_last:
+            headers.append(_CLOSE)
+        if answer.is_own:
+            headers += [(b"date", _date()), (b"x-request-id", request_id)]
+        return headers
+
+    def refusal_bytes(self, error: GatewayError) -> bytes:
+        """A whole HTTP/1.1 answer, which ends the connection, for what is no request."""
+        request_id = self._request_ids.new()
+        answer = self._profiles.render(error, _NOTHING)
+        if self._access_log is not None:
+            record = Record(status=answer.status, reason=error.reason, request_id=request_id)
+            self._access_log.add(record)
+        headers = self.headers_of(answer, request_id, is_last=True)
+        return whole_answer(answer.status, headers, answer.body)
+
+    def log(
+        self,
+        request: RequestHead,
+        request_id: bytes,
+        *,
+        status: int,
+        reason: str,
+        started: float,
+    ) -> None:
+        """One request is over; `started` by `clock`. Of the target only the path is logged."""
+        if self._access_log is not None:
+            self._access_log.add(
+                Record(
+                    method=request.method,
+                    path=path_of(request),
+                    client=request.client or request.peer or "",
+                    route=request.route,
+                    status=status,
+                    reason=reason,
+                    user=request.user,
+                    seconds=self.clock() - started,
+                    request_id=request_id,
+                )
+            )
+
+
+def path_of(request: RequestHead) -> str:
+    """The path as it was sent."""
+    return request.target.partition(b"?")[0].decode("latin-1")
+
+
+def _date() -> bytes:
+    """Now, as the Date field has it (RFC 9110 §6.6.1)."""
+    return formatdate(usegmt=True).encode()

@@ -1,0 +1,51 @@
+"""How long a client is waited for: for a head, for the next request, for its reading."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.edge.cycle import CLIENT_STALL
+from gateway.errors import RequestRefused
+
+
+class Patience(HttpToolsProtocol):
+    """The times of a client connection, in seconds. Subclasses tell where its requests are."""
+
+    header_timeout: float  # for a whole head
+    idle_since: float | None = None  # the loop's time; None while a request is under way
+    _is_in_head = False
+    _head_timer: asyncio.TimerHandle | None = None
+    _flushed = 0
+    _flushed_since = 0.0
+
+    def refuse(self, error: RequestRefused) -> None:
+        """Ends the connection, behind the answers to the whole requests that came before."""
+        raise NotImplementedError
+
+    def sweep(self, now: float, keep_alive: float) -> None:
+        """Ends a connection that is idle, or whose client does not read; times in seconds."""
+        unsent = self.transport.get_write_buffer_size()
+        flushed = self.flow.written - unsent  # type: ignore[attr-defined]
+        if not unsent or flushed != self._flushed:
+            self._flushed, self._flushed_since = flushed, now
+            if self.idle_since is not None and now - self.idle_since >= keep_alive:
+                self.transport.close()
+        elif now - self._flushed_since > CLIENT_STALL:
+            self.transport.abort()
+
+    def _expect_head(self) -> None:
+        """A head that came whole with its first byte, as most do, needs no timer."""
+        self._head_timer = self.loop.call_later(self.header_timeout, self._miss_head)
+
+    def _forget_head(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _miss_head(self) -> None:
+        self._head_timer = None
+        if self._is_in_head:
+            detail = "the request head came too slowly"
+            self.refuse(RequestRefused(408, "header_timeout", detail))
+        else:  # not a byte: it may be a browser's, opened in advance
+            self.transport.close()

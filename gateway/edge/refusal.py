@@ -1,0 +1,36 @@
+"""Answers a whole request with an error, on the gateway's own protocol."""
+
+from typing import TYPE_CHECKING
+
+from gateway.edge.client_head import whole_answer
+from gateway.edge.lane import Lane
+from gateway.errors import GatewayError
+from gateway.request import RequestHead
+
+if TYPE_CHECKING:
+    from gateway.edge.protocol import EdgeProtocol
+
+
+def refuse(
+    protocol: "EdgeProtocol",
+    lane: Lane,
+    request: RequestHead,
+    error: GatewayError,
+    *,
+    request_id: bytes,
+    started: float,
+    keep_alive: bool,
+) -> None:
+    """Answers with an error."""
+    answer, is_doubtful = lane.refusal(error, request)
+    is_last = is_doubtful or not keep_alive or error.status == 500  # of a defect nothing is known
+    headers = lane.headers_of(answer, request_id, is_last=is_last)
+    body = b"" if request.method == "HEAD" else answer.body
+    protocol.write(whole_answer(answer.status, headers, body))
+    lane.log(
+        request, request_id,
+        status=error.status, reason=error.reason, started=started,
+    )  # fmt: skip
+    if is_last:
+        protocol.transport.close()
+    protocol.on_response_complete()
