@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
 from gateway.edge.lane import Lane
 from gateway.edge.refusal import refuse
+from gateway.edge.transfer import REPLAYABLE, framed, without_length
 from gateway.errors import GatewayError, ShuttingDown, UpstreamError
 from gateway.proxy import Call, Forward, too_large
 from gateway.request import RequestHead
@@ -30,16 +31,14 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-REPLAYABLE = 64 * 1024  # bytes of body with which a request may be sent once more
-
 
 class FastExchange:
     """One request and its answer: the upstream connection's exchange, and the client's cycle."""
 
     __slots__ = (
         "_body", "_connection", "_due", "_ends_at_eof", "_forward", "_head", "_is_bodiless",
-        "_is_chunked", "_lane", "_loop", "_opening", "_pieces", "_protocol", "_request_id",
-        "_retries", "_started", "_status", "keep_alive", "on_long_wait", "request",
+        "_is_chunked", "_lane", "_loop", "_opening", "_pieces", "_protocol", "_request",
+        "_request_id", "_retries", "_started", "_status", "keep_alive", "on_long_wait",
         "response_complete", "response_started", "started",
     )  # fmt: skip
 
@@ -60,7 +59,7 @@ class FastExchange:
         self._protocol = protocol
         self._loop = protocol.loop
         self._lane = lane
-        self.request = request
+        self._request = request
         self._forward = forward
         self._body = body
         self._request_id = request_id
@@ -98,13 +97,9 @@ class FastExchange:
 
     def _begin(self, connection: UpstreamConnection) -> None:
         forward, body = self._forward, self._body
-        data = forward.head
-        if forward.body.length is None:
-            data += (b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)) if body else b"0\r\n\r\n"
-        elif body:
-            data += body
         self._connection = connection
         self.started = self._due = self._loop.time()
+        data = forward.head + framed(forward.body, body, is_last=True)
         connection.begin(self, data, is_head=forward.is_head, is_whole=True)
 
     # The upstream's side
@@ -113,13 +108,13 @@ class FastExchange:
         self._due = self._loop.time()
 
     def on_informational(self, status: int, headers: Headers) -> None:
-        if self.request.http_version == "1.1":
+        if self._request.http_version == "1.1":
             self._protocol.write(interim_head(status, response_headers(headers)))
 
     def on_head(self, status: int, reason: bytes, headers: Headers) -> None:
-        request, fields = self.request, response_headers(headers)
-        if status == 204:  # RFC 9110 §8.6
-            fields = [field for field in fields if field[0].lower() != b"content-length"]
+        request, fields = self._request, response_headers(headers)
+        if status == 204:
+            fields = without_length(fields)
         head, has_length, _ = head_lines(status, reason, fields)
         if request.method == "HEAD" or status in BODILESS:
             self._is_bodiless = True
@@ -170,9 +165,7 @@ class FastExchange:
         connection, self._connection = self._connection, None
         was_stale = False
         if connection is not None:
-            was_stale = (
-                connection.is_reused and connection.is_closed and not connection.has_answered
-            )
+            was_stale = connection.was_stale
             connection.abandon(self)
         if self.response_complete:
             return
@@ -184,7 +177,7 @@ class FastExchange:
         else:
             self.response_complete = True
             refuse(
-                self._protocol, self._lane, self.request, error,
+                self._protocol, self._lane, self._request, error,
                 request_id=self._request_id, started=self._started, keep_alive=self.keep_alive,
             )  # fmt: skip
 
@@ -235,7 +228,7 @@ class FastExchange:
 
     def _log(self, reason: str) -> None:
         self._lane.log(
-            self.request, self._request_id,
+            self._request, self._request_id,
             status=self._status, reason=reason, started=self._started,
         )  # fmt: skip
 

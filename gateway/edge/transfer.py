@@ -17,8 +17,9 @@ from typing import Any
 from gateway.errors import GatewayError, RequestRefused
 from gateway.identity import Identity
 from gateway.proxy import Forward, too_large
+from gateway.request import Body
 from gateway.upstream.connection import UpstreamConnection
-from gateway.upstream.exchange import Exchange
+from gateway.upstream.exchange import Exchange, Headers
 from gateway.upstream.headers import response_headers
 
 Message = MutableMapping[str, Any]
@@ -94,7 +95,7 @@ class Transfer:
         upstream = forward.site.upstream
         is_replayable = forward.is_idempotent and is_whole and len(first) <= REPLAYABLE
         retries = forward.site.retries if is_replayable else 0
-        data = forward.head + self._framed(first, is_last=is_whole)
+        data = forward.head + framed(forward.body, first, is_last=is_whole)
         connection = upstream.take() or await upstream.connect()
         while True:
             exchange = Exchange(connection.loop, is_sent=is_whole)
@@ -114,9 +115,7 @@ class Transfer:
                     if exchange.informational:
                         await self._pass_interim(exchange)
             except GatewayError:
-                was_stale = (
-                    connection.is_reused and connection.is_closed and not connection.has_answered
-                )
+                was_stale = connection.was_stale
                 connection.abandon(exchange)
                 if not (retries and was_stale):
                     if forward.ends_sessions:  # it may have been done, and only the answer is lost
@@ -140,7 +139,7 @@ class Transfer:
         """Passes the answer on as it comes."""
         headers = response_headers(exchange.headers)
         if exchange.status == 204 or (exchange.status == 304 and not self._is_exact):
-            headers = [field for field in headers if field[0].lower() != b"content-length"]
+            headers = without_length(headers)
         self.status = exchange.status
         if self._forward.ends_sessions and 200 <= exchange.status < 300:
             await self._end()
@@ -177,7 +176,7 @@ class Transfer:
         try:
             while not is_last:
                 data, is_last = await self._read_body()
-                connection.send(self._framed(data, is_last=is_last))
+                connection.send(framed(self._forward.body, data, is_last=is_last))
                 exchange.upload_waits(True)
                 await connection.drain()
                 exchange.upload_waits(False)
@@ -197,12 +196,6 @@ class Transfer:
         if self._received > self._forward.site.max_body_size:
             raise too_large()
         return data, is_last
-
-    def _framed(self, data: bytes, *, is_last: bool) -> bytes:
-        if self._forward.body.length is not None:
-            return data
-        piece = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
-        return piece + b"0\r\n\r\n" if is_last else piece
 
     async def _end(self) -> None:
         """Ends the sessions of the bearer."""
@@ -225,6 +218,19 @@ class Transfer:
             pass
         if self._exchange is not None:
             self._exchange.client_left()
+
+
+def framed(body: Body, data: bytes, *, is_last: bool) -> bytes:
+    """A piece of a request's body, as it goes upstream."""
+    if body.length is not None:
+        return data
+    piece = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+    return piece + b"0\r\n\r\n" if is_last else piece
+
+
+def without_length(fields: Headers) -> list[tuple[bytes, bytes]]:
+    """The fields of an answer that must not tell its length, as 204 (RFC 9110 §8.6)."""
+    return [field for field in fields if field[0].lower() != b"content-length"]
 
 
 async def read_whole(

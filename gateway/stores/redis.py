@@ -149,7 +149,7 @@ class RedisStore(RedisClaims):
         deed = self._deeds.of(ROTATE, key, presented, policy, self._now(), mark)
         deed = deed._replace(must_last=is_reused)
         try:
-            word, generation, at, ends_at = await self._called_in_time(deed)
+            word, generation, at, ends_at = await self._called(deed, in_time=True)
         except AnswerLost as error:
             undo = self._deeds.of(UNDO, key, presented, policy, mark, error.deadline)
             self._undoing.put(deed.keys[3], undo)

@@ -40,7 +40,7 @@ class RedisClaims:
             must_last=is_reused,
         )
         try:
-            word, generation, kept = await self._called_in_time(deed)
+            word, generation, kept = await self._called(deed, in_time=True)
         except AnswerLost as error:
             self._undoing.put(deed.keys[3], self._release(key, owner, error.deadline))
             raise
@@ -90,13 +90,7 @@ class RedisClaims:
         place = self._deeds.key("s", key.issuer, key.user, key.id)
         return Deed(RELEASE, (place,), (owner, deadline))
 
-    async def _called(self, deed: Deed) -> Any:
+    async def _called(self, deed: Deed, *, in_time: bool = False) -> Any:
         """The answer to a call about a session, of which nothing is to be undone any more."""
-        if self._undoing:
-            await self._undoing.settle(deed.keys[3])
-        return await self._caller.run(deed)
-
-    async def _called_in_time(self, deed: Deed) -> Any:
-        if self._undoing:
-            await self._undoing.settle(deed.keys[3])
-        return await self._caller.run_in_time(deed)
+        await self._undoing.settle(deed.keys[3])
+        return await (self._caller.run_in_time(deed) if in_time else self._caller.run(deed))

@@ -74,6 +74,11 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether any byte of an answer to the present exchange came."""
         return self._reader.has_begun
 
+    @property
+    def was_stale(self) -> bool:
+        """Whether it had been kept, and ended before a byte of the present answer came."""
+        return self.is_reused and self.is_closed and not self.has_answered
+
     def begin(self, exchange: AnswerSink, data: bytes, *, is_head: bool, is_whole: bool) -> None:
         """Sends a request: its head and what is there of its body.
 

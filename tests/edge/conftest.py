@@ -1,5 +1,6 @@
 """What the lane's tests share: a gateway before a scripted upstream, on one open route."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -54,3 +55,13 @@ def before(tmp_path: Path) -> Opened:
                 yield gateway, upstream
 
     return opened
+
+
+async def is_freed(gateway: RunningGateway, seconds: float = 3) -> bool:
+    """Whether the upstream's connections are all given up in this time."""
+    pool = gateway.gateway.upstreams["app"]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while pool.open_connections:
+                await asyncio.sleep(0.01)
+    return pool.open_connections == 0

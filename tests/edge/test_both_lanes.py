@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from gateway.edge.fast import FastExchange
-from tests.edge.conftest import Opened
+from tests.edge.conftest import Opened, is_freed
 from tests.servers import Upstreamed, answering
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -104,10 +104,7 @@ async def test_garbage_behind_a_request_does_not_hide_the_clients_leaving(before
         await client.send(GET % b"slow" + b"GARBAGE\r\n\r\n")
         await asyncio.wait_for(arrived.wait(), 5)
         await client.close()
-        upstream = gateway.gateway.upstreams["app"]
-        async with asyncio.timeout(3):
-            while upstream.open_connections:
-                await asyncio.sleep(0.01)
+        assert await is_freed(gateway)
 
 
 async def test_a_204_has_no_length(before: Opened) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.edge.conftest import Opened
+from tests.edge.conftest import Opened, is_freed
 from tests.servers import Upstreamed, answering, gateway_running
 
 GET = b"GET /a HTTP/1.1\r\nHost: example.org\r\nConnection: close\r\n\r\n"
@@ -212,10 +212,7 @@ async def test_a_client_that_leaves_frees_the_upstream(before: Opened) -> None:
         await client.send(GET)
         await asyncio.wait_for(arrived.wait(), 10)
         await client.close()
-        pool = gateway.gateway.upstreams["app"]
-        async with asyncio.timeout(5):
-            while pool.open_connections:
-                await asyncio.sleep(0.01)
+        assert await is_freed(gateway, 5)
 
 
 async def test_a_client_that_leaves_a_stream_frees_the_upstream(before: Opened) -> None:
@@ -231,7 +228,4 @@ async def test_a_client_that_leaves_a_stream_frees_the_upstream(before: Opened) 
         await client.send(GET)
         await client.head()
         await client.close()
-        pool = gateway.gateway.upstreams["app"]
-        async with asyncio.timeout(5):
-            while pool.open_connections:
-                await asyncio.sleep(0.01)
+        assert await is_freed(gateway, 5)

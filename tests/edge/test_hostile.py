@@ -12,23 +12,13 @@ import pytest
 from gateway.request import NO_BODY, RequestHead
 from gateway.upstream.forwarded import ForwardedPolicy
 from gateway.upstream.headers import HeadComposer
-from tests.edge.conftest import Opened
+from tests.edge.conftest import Opened, is_freed
 from tests.servers import Client, RunningGateway, Upstreamed, answering, gateway_running, scripted
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
 LAST = b"GET /%b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 POST = b"POST /%b HTTP/1.1\r\nHost: a\r\n%b\r\n\r\n"
-
-
-async def is_freed(gateway: RunningGateway, seconds: float = 3) -> bool:
-    """Whether the upstream's connections are all given up in this time."""
-    pool = gateway.gateway.upstreams["app"]
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            while pool.open_connections:
-                await asyncio.sleep(0.01)
-    return pool.open_connections == 0
 
 
 @contextlib.asynccontextmanager

@@ -38,6 +38,12 @@ async def is_back(store: RedisStore) -> None:
     await until(lambda: store.is_up and not (len(store._outbox) or len(store._undoing)))
 
 
+async def lost(store: RedisStore, relay: Relay, presented: Presented, policy: Policy) -> None:
+    """A rotation that is done, and whose answer does not come back."""
+    with relay.losing_answers(), pytest.raises(StoreUnavailable):
+        await store.rotate(KEY, presented, policy)
+
+
 def generation_in(server: RedisServer) -> object:
     return server.ask("HGET", f"gw:{{0}}:s:main:{KEY.id}", "g")
 
@@ -88,8 +94,7 @@ async def test_another_ones_rotation_is_not_taken_back(
         await opened(other)
         assert (await other.rotate(KEY, token(), STRICT)).verdict is Verdict.ROTATED
         async with running(relay.url, sink, timeout=TIMEOUT) as store:
-            with relay.losing_answers(), pytest.raises(StoreUnavailable):
-                await store.rotate(KEY, token(), POLICY)  # a replay
+            await lost(store, relay, token(), POLICY)  # a replay
             await is_back(store)
             assert generation_in(server) == b"1"
             assert (await store.rotate(KEY, token(), STRICT)).verdict is Verdict.REUSED
@@ -101,8 +106,7 @@ async def test_who_was_replayed_meanwhile_goes_on(
     async with running(server.url, RecordingSink(), timeout=TIMEOUT) as other:
         await opened(other)
         async with running(relay.url, sink, timeout=TIMEOUT) as store:
-            with relay.losing_answers(), pytest.raises(StoreUnavailable):
-                await store.rotate(KEY, token(), POLICY)
+            await lost(store, relay, token(), POLICY)
             assert (await other.rotate(KEY, token(), POLICY)).generation == 1
             await is_back(store)
             assert generation_in(server) == b"1"
@@ -115,8 +119,7 @@ async def test_a_session_that_was_ended_meanwhile_stays_so(
     async with running(server.url, RecordingSink(), timeout=TIMEOUT) as other:
         await opened(other)
         async with running(relay.url, sink, timeout=TIMEOUT) as store:
-            with relay.losing_answers(), pytest.raises(StoreUnavailable):
-                await store.rotate(KEY, token(), POLICY)
+            await lost(store, relay, token(), POLICY)
             await other.end_session(KEY, token(1), POLICY)
             await is_back(store)
         assert (await other.rotate(KEY, token(), POLICY)).verdict is Verdict.REVOKED
@@ -127,8 +130,7 @@ async def test_a_single_token_that_was_not_spent_is_good_for_the_api_again(
 ) -> None:
     async with running(relay.url, sink, timeout=TIMEOUT) as store:
         await opened(store, OVER)
-        with relay.losing_answers(), pytest.raises(StoreUnavailable):
-            await store.rotate(KEY, token(), OVER)
+        await lost(store, relay, token(), OVER)
         await is_back(store)
         await until(lambda: len(sink.revocations) == 2)
         assert [each.kind for each in sink.revocations] == [Kind.GENERATION, Kind.UNDONE]
@@ -213,8 +215,7 @@ async def test_the_token_before_keeps_its_grace(
     async with running(relay.url, sink, timeout=TIMEOUT) as store:
         await opened(store)
         first = await store.rotate(KEY, token(0), POLICY)
-        with relay.losing_answers(), pytest.raises(StoreUnavailable):
-            await store.rotate(KEY, token(1), POLICY)
+        await lost(store, relay, token(1), POLICY)
         await is_back(store)
         assert await store.rotate(KEY, token(0), POLICY) == first._replace(verdict=Verdict.REPLAYED)
 

@@ -56,11 +56,16 @@ class Life:
 
     def is_good(self, token: str) -> bool:
         """Whether the API takes it."""
-        try:
-            self.view.check(self.issuer.verifier.verify(token.encode()))
-        except AuthenticationFailed:
-            return False
-        return True
+        return is_good(self.view, self.issuer, token)
+
+
+def is_good(view: RevocationView, issuer: Issuer, token: str) -> bool:
+    """Whether an API takes the token."""
+    try:
+        view.check(issuer.verifier.verify(token.encode()))
+    except AuthenticationFailed:
+        return False
+    return True
 
 
 async def flaw_of(judged: Any) -> Flaw:

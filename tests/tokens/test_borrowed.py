@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gateway.errors import (
-    AuthenticationFailed,
     Flaw,
     KeysUnavailable,
     StoreUnavailable,
@@ -21,6 +20,7 @@ from gateway.tokens.tally import Tally
 from gateway.tokens.verifier import Use
 from tests.endpoints.driving import TakenAway
 from tests.factories import CLAIMS, NOW, SECRET, FrozenClock, issuer, sign
+from tests.tokens.life import flaw_of, is_good
 
 SECOND = int(NOW)
 
@@ -71,11 +71,7 @@ class Setting:
         return await self.sessions.refresh_at(token, ask=ask or self.answer, read=read, **more)
 
     def is_good(self, token: str) -> bool:
-        try:
-            self.view.check(self.issuer.verifier.verify(token.encode()))
-        except AuthenticationFailed:
-            return False
-        return True
+        return is_good(self.view, self.issuer, token)
 
 
 def pair(name: str, **more: Any) -> dict[str, str]:
@@ -85,12 +81,6 @@ def pair(name: str, **more: Any) -> dict[str, str]:
         )
         for kind in ("access", "refresh")
     }
-
-
-async def flaw_of(judged: Awaitable[Any]) -> Flaw:
-    with pytest.raises(AuthenticationFailed) as caught:
-        await judged
-    return caught.value.flaw
 
 
 async def test_the_grace_is_exact_to_the_millisecond() -> None:
