@@ -45,7 +45,8 @@ class RequestHead:
     `target` is what stands in the request line, `path` its path percent-decoded once (bytes, as
     Django's resolver sees it), `query` the bytes behind the first `?`. Header names are in lower
     case; `spellings` are those that the client wrote, where they are known. `peer` is the address
-    of the connection, None where it has none (unix sockets).
+    of the connection, None where it has none (unix sockets). `may_upgrade` says that the client
+    asks for another protocol, on a connection that can be given to it.
     """
 
     method: str
@@ -59,6 +60,7 @@ class RequestHead:
     client: str = ""
     route: str = ""
     user: str = ""
+    may_upgrade: bool = False
     spellings: Sequence[bytes] | None = None
 
     def note_user(self, user: str) -> None:

@@ -19,11 +19,12 @@ from gateway.edge.lane import Lane
 from gateway.edge.refusal import refuse
 from gateway.edge.transfer import REPLAYABLE, framed, without_length
 from gateway.errors import GatewayError, ShuttingDown, UpstreamError
+from gateway.identity import Identity
 from gateway.proxy import Call, Forward, too_large
 from gateway.request import RequestHead
 from gateway.tokens.jwks import KeysNeeded
 from gateway.upstream.connection import UpstreamConnection
-from gateway.upstream.exchange import Headers
+from gateway.upstream.exchange import Headers, is_event_stream
 from gateway.upstream.headers import response_headers
 
 if TYPE_CHECKING:
@@ -36,13 +37,15 @@ class FastExchange:
     """One request and its answer: the upstream connection's exchange, and the client's cycle."""
 
     __slots__ = (
-        "_body", "_connection", "_due", "_ends_at_eof", "_forward", "_head", "_is_bodiless",
+        "_body", "_connection", "_due", "_ends_at_eof", "_fields", "_forward", "_head",
+        "_is_bodiless",
         "_is_chunked", "_lane", "_loop", "_opening", "_pieces", "_protocol", "_request",
         "_request_id", "_retries", "_started", "_status", "keep_alive", "on_long_wait",
         "response_complete", "response_started", "started",
     )  # fmt: skip
 
     more_body = False
+    may_switch = False
 
     def __init__(
         self,
@@ -73,6 +76,7 @@ class FastExchange:
         self.on_long_wait: Callable[[], None] | None = None  # else its leaving is seen without
         self._status = 499
         self._head = b""
+        self._fields: Headers = ()
         self._pieces: list[bytes] = []
         self._connection: UpstreamConnection | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -127,6 +131,7 @@ class FastExchange:
                 self.keep_alive = False
         head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         self._head = b"".join(head)
+        self._fields = fields
         self._status = status
         self.response_started = True
 
@@ -183,7 +188,15 @@ class FastExchange:
 
     def is_overdue(self, now: float, limit: float) -> bool:
         """Whether the upstream has owed something for longer than `limit` seconds."""
-        return now - self._due > limit and not self._protocol.flow.write_paused
+        return (
+            now - self._due > limit
+            and not self._protocol.flow.write_paused
+            and not is_event_stream(self._fields)
+        )
+
+    @property
+    def bearer(self) -> Identity | None:
+        return self._forward.identity if self.response_started else None
 
     def expire(self) -> None:
         self.on_failure(UpstreamError.timeout())
