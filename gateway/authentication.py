@@ -152,7 +152,8 @@ def require_claims(identity: Identity, required: Mapping[str, Any]) -> None:
 def _field(issuer: Issuer, token: bytes) -> tuple[bytes, bytes]:
     """The header field in which this issuer's clients send a token."""
     config = issuer.config
-    return config.auth_header_name.encode(), b"%b %b" % (config.auth_header_types[0].encode(), token)
+    word = config.auth_header_types[0].encode()
+    return config.auth_header_name.encode(), b"%b %b" % (word, token)
 
 
 def _holds(held: list[Any], wanted: object) -> bool:

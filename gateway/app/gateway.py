@@ -14,6 +14,7 @@ from gateway.app.sites import Sites
 from gateway.app.token_paths import open_sessions, open_store, open_view, token_paths
 from gateway.config import Config
 from gateway.edge.asgi import AsgiLane
+from gateway.edge.sockets import Sockets
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.limits import Limiter
@@ -61,6 +62,8 @@ class Gateway:
             config, self._issuers, store=self.store, view=self.view, metrics=self.metrics
         )
         self.metrics.store_up.set_function(lambda: self.store.is_up)
+        self.sockets = Sockets()
+        self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
         self._stops_by = math.inf
@@ -103,6 +106,7 @@ class Gateway:
             body_timeout=server.body_timeout,
             limiter=Limiter(store=self.store, local=local),
             end_sessions=self._end_sessions,
+            sockets=self.sockets,
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -111,7 +115,7 @@ class Gateway:
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await send({"type": "websocket.close", "code": 1008})  # they need the fast lane
 
     async def start(self) -> None:
         """Opens what serving needs; ready when it returns, but for what an outage withholds."""
@@ -119,6 +123,7 @@ class Gateway:
             upstream.start()
         await self.store.start(self.view)
         self._background.append(asyncio.create_task(self.view.run(), name="revocations"))
+        self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
         if sources:
             # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
@@ -133,6 +138,7 @@ class Gateway:
     def drain(self) -> None:
         """Announces that this worker is about to stop: readiness fails first."""
         self.is_ready = False
+        self.sockets.drain()
         patience = self.config.server.graceful_shutdown
         self._stops_by = min(self._stops_by, time.monotonic() + patience)
 
@@ -173,6 +179,14 @@ class Gateway:
     async def _end_sessions(self, identity: Identity) -> None:
         sessions = self.sessions[identity.issuer]
         await sessions.end_all_eventually(identity.user_id, why="revoke_on")
+
+    async def _end_revoked(self) -> None:
+        """Ends what sessions that are over still hold open."""
+        while True:
+            await asyncio.sleep(self.config.server.revocation_sweep)
+            self.sockets.end_revoked(self.view.has_ended)
+            for upstream in self.upstreams.values():
+                upstream.end_revoked(self.view.has_ended)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()

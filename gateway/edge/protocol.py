@@ -19,6 +19,7 @@ from gateway.edge import fast
 from gateway.edge.asgi_side import AsgiSide
 from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
+from gateway.edge.splice import Held
 from gateway.errors import RequestRefused
 from gateway.request import RequestHead
 
@@ -75,8 +76,9 @@ class EdgeProtocol(AsgiSide):
             self.refuse(
                 RequestRefused(400, "request_invalid", "this is not a valid HTTP/1.1 request")
             )
-        except httptools.HttpParserUpgrade:
-            pass  # never tunnelled: the request is answered, and the connection ends
+        except httptools.HttpParserUpgrade as upgrade:
+            # The request is answered and the connection ends, unless the answer is a 101.
+            self.parser = Held(data[upgrade.args[0] :])  # type: ignore[assignment]
         if self._pending is not None:
             self._answer_pending(is_whole=False)
         if self._is_in_head and self._head_timer is None and not self.transport.is_closing():
@@ -128,6 +130,7 @@ class EdgeProtocol(AsgiSide):
             peer=client[0] if client else None,
             http_version=version,
             spellings=spellings,
+            may_upgrade=is_upgrade,
         )
         self._keeps_alive = version == "1.1" and not is_upgrade and parser.should_keep_alive()
         if self._answering is not None:

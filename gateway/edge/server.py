@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 
 from gateway.edge.protocol import EdgeProtocol
+from gateway.edge.splice import End
 from gateway.errors import GatewayError
 
 BACKLOG = 2048
@@ -41,7 +42,7 @@ class SideServer(uvicorn.Server):
         if counter % 10 == 0:  # uvicorn ticks ten times a second
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, EdgeProtocol):
+                if isinstance(connection, EdgeProtocol | End):
                     connection.sweep(now, self.config.timeout_keep_alive)
         return await super().on_tick(counter)
 
@@ -73,7 +74,7 @@ class EdgeServer(SideServer):
             await super()._wait_tasks_to_complete()
         except asyncio.CancelledError:  # out of time: uvicorn cancels tasks, the fast lane has none
             for connection in list(self.server_state.connections):
-                if isinstance(connection, EdgeProtocol):
+                if isinstance(connection, EdgeProtocol | End):
                     connection.give_up()
             raise
 

@@ -1,4 +1,4 @@
-"""The open WebSockets of this worker: opened behind a real 101, ended with their bearer's session."""
+"""The open WebSockets of this worker: opened behind a real 101, ended with their sessions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,8 +60,11 @@ class Sockets:
             raise UpstreamError.broken("the upstream closed the connection behind its 101")
         transport, early = detached
 
+        connections = client.connections
+
         def end(reason: str) -> None:
             self._open.discard(socket)
+            connections.discard(splice.client)
             log(reason)
 
         splice = Splice(client.transport, transport, on_end=end)
@@ -69,7 +72,8 @@ class Sockets:
         self._open.add(socket)
         is_client_slow = client.flow.write_paused
         splice.client.write(_switching(exchange, handshake))
-        held = client.hand_over(splice.client, end)
+        connections.add(splice.client)  # type: ignore[arg-type]  # what the server asks, it has
+        held = client.hand_over()
         splice.start(from_client=held, from_upstream=early, is_client_slow=is_client_slow)
         if self._is_stopping:
             splice.close(GOING_AWAY, "shutting_down")

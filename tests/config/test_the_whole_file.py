@@ -34,6 +34,7 @@ server:
   max_url_size: 8KiB
   max_body_size: 100MiB
   max_connections: 10000
+  revocation_sweep: 500ms
 
 store:
   url: memory://
@@ -101,6 +102,7 @@ routes:
     rate_limit: null
     max_body_size: null
     cors: null
+    websocket: false
 
 admin:
   host: 127.0.0.1
