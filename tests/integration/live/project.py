@@ -8,6 +8,7 @@ import asyncio
 import json
 import os
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -33,7 +34,8 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noq
 from django.urls import path, re_path  # noqa: E402
 
 _asked_for = asyncio.Semaphore(0)
-_left: asyncio.Queue[int] = asyncio.Queue()  # with which codes sockets were closed
+# With which codes the sockets of each path were closed.
+_left: defaultdict[str, asyncio.Queue[int]] = defaultdict(asyncio.Queue)
 
 
 class Echo(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -55,7 +57,7 @@ class Echo(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.send(text_data, bytes_data)
 
     async def disconnect(self, code: int) -> None:
-        _left.put_nowait(code)
+        _left[self.scope["path"]].put_nowait(code)
 
     def _told(self) -> dict[str, Any]:
         return {
@@ -99,9 +101,9 @@ async def ask_for_one(request: Any) -> Any:
     return JsonResponse({})
 
 
-async def left(request: Any) -> Any:
-    """The code of the next socket that is over."""
-    return JsonResponse({"code": await asyncio.wait_for(_left.get(), 20)})
+async def left(request: Any, socket: str) -> Any:
+    """The code of the next socket of this path that is over."""
+    return JsonResponse({"code": await asyncio.wait_for(_left[f"/{socket}"].get(), 20)})
 
 
 async def page(request: Any) -> Any:
@@ -112,7 +114,7 @@ urlpatterns = [
     path("gettoken/", gettoken),
     path("events/", events),
     path("next/", ask_for_one),
-    path("left/", left),
+    path("left/<path:socket>", left),
     re_path(r"", page),
 ]
 

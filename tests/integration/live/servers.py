@@ -17,10 +17,14 @@ from tests.factories import SECRET
 from tests.integration.exchange import Answer, ask
 from tests.integration.servers import ROOT, RunningGateway, start_gateway
 
+_LARGEST = str(64 << 20)  # a message's bytes
 _COMMANDS = {
-    "daphne": ["daphne", "-b", "127.0.0.1", "-p", "0", "project:application"],
-    "uvicorn": ["uvicorn", "--port", "0", "--ws-max-size", str(64 << 20), "project:application"],
-}
+    "daphne": [
+        "daphne", "-b", "127.0.0.1", "-p", "0", "--websocket-max-message-size", _LARGEST,
+        "--websocket-max-frame-size", _LARGEST, "project:application",
+    ],
+    "uvicorn": ["uvicorn", "--port", "0", "--ws-max-size", _LARGEST, "project:application"],
+}  # fmt: skip
 _LISTENING = re.compile(r"Listening on TCP address (\S+:\d+)|running on http://(\S+:\d+)")
 
 
@@ -49,9 +53,9 @@ class Live:
         answer = self.post("/logout/", b'{"refresh": "%b"}' % pair["refresh"].encode())
         assert answer.status == 200
 
-    def left(self) -> int:
-        """With which code the app saw its next socket end."""
-        code = ask(self.app_address, "GET", "/left/").json()["code"]
+    def left(self, path: str) -> int:
+        """With which code the app saw the next socket of this path end."""
+        code = ask(self.app_address, "GET", f"/left{path}").json()["code"]
         assert isinstance(code, int)
         return code
 
