@@ -173,8 +173,9 @@ async def test_events_arrive_one_by_one_and_end_with_the_session(live: Live) -> 
     pair = live.log_in()
     host, port = live.gateway.address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
+    token = pair["access"]
     writer.write(
-        f"GET /events/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {pair['access']}\r\n\r\n".encode()
+        f"GET /events/ HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     )
     for number in range(1, 5):  # the next one is not even made before this one is here
         await asyncio.wait_for(reader.readuntil(b"data: %d\n\n" % number), 10)

@@ -34,6 +34,7 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noq
 from django.urls import path, re_path  # noqa: E402
 
 _asked_for = asyncio.Semaphore(0)
+_poured: list[str] = []  # for each piece that a socket has poured, its path
 # With which codes the sockets of each path were closed.
 _left: defaultdict[str, asyncio.Queue[int]] = defaultdict(asyncio.Queue)
 
@@ -52,6 +53,7 @@ class Echo(AsyncWebsocketConsumer):  # type: ignore[misc]
         elif text_data == "pour":
             while True:
                 await self.send(bytes_data=bytes(65536))
+                _poured.append(self.scope["path"])
                 await asyncio.sleep(0)
         else:
             await self.send(text_data, bytes_data)
@@ -106,6 +108,10 @@ async def left(request: Any, socket: str) -> Any:
     return JsonResponse({"code": await asyncio.wait_for(_left[f"/{socket}"].get(), 20)})
 
 
+async def poured(request: Any) -> Any:
+    return JsonResponse({"pieces": len(_poured)})
+
+
 async def page(request: Any) -> Any:
     return HttpResponse(os.environ.get("LIVE_PAGE", "page"))
 
@@ -115,6 +121,7 @@ urlpatterns = [
     path("events/", events),
     path("next/", ask_for_one),
     path("left/<path:socket>", left),
+    path("poured/", poured),
     re_path(r"", page),
 ]
 

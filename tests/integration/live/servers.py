@@ -59,6 +59,12 @@ class Live:
         assert isinstance(code, int)
         return code
 
+    def poured(self) -> int:
+        """How many pieces the app's sockets have poured by now."""
+        pieces = ask(self.app_address, "GET", "/poured/").json()["pieces"]
+        assert isinstance(pieces, int)
+        return pieces
+
     def open_sockets(self) -> int:
         metrics = ask(self.gateway.admin, "GET", "/metrics").body.decode()
         found = re.search(r"^gateway_open_websockets (\d+)", metrics, re.MULTILINE)
