@@ -34,6 +34,7 @@ from django.http import HttpResponse, JsonResponse, StreamingHttpResponse  # noq
 from django.urls import path, re_path  # noqa: E402
 
 _asked_for = asyncio.Semaphore(0)
+_told: asyncio.Queue[Any] = asyncio.Queue()
 _poured: list[str] = []  # for each piece that a socket has poured, its path
 # With which codes the sockets of each path were closed.
 _left: defaultdict[str, asyncio.Queue[int]] = defaultdict(asyncio.Queue)
@@ -112,6 +113,16 @@ async def poured(request: Any) -> Any:
     return JsonResponse({"pieces": len(_poured)})
 
 
+async def told(request: Any) -> Any:
+    """What a page tells of its experiences."""
+    _told.put_nowait(json.loads(request.body))
+    return JsonResponse({})
+
+
+async def heard(request: Any) -> Any:
+    return JsonResponse(await asyncio.wait_for(_told.get(), 60))
+
+
 async def page(request: Any) -> Any:
     return HttpResponse(os.environ.get("LIVE_PAGE", "page"))
 
@@ -122,6 +133,8 @@ urlpatterns = [
     path("next/", ask_for_one),
     path("left/<path:socket>", left),
     path("poured/", poured),
+    path("page/told/", told),
+    path("heard/", heard),
     re_path(r"", page),
 ]
 
