@@ -15,6 +15,7 @@ import uvicorn
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
 from gateway.errors import GatewayError
+from gateway.upstream.keepalive import probe_when_silent
 
 BACKLOG = 2048
 
@@ -154,4 +155,6 @@ def side_config(app: Any) -> uvicorn.Config:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises OSError where the address is taken or not ours."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    probe_when_silent(listener)
+    return listener

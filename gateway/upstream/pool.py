@@ -13,6 +13,7 @@ from gateway.config import ServerAddress, UpstreamConfig
 from gateway.errors import AuthenticationFailed, Flaw, UpstreamError
 from gateway.identity import Identity
 from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.keepalive import probe_when_silent
 
 LONG_WAIT = 0.5  # seconds after which an exchange starts to watch for its client leaving
 
@@ -147,7 +148,8 @@ class Upstream:
         if server.path is not None:
             _, connection = await loop.create_unix_connection(protocol, server.path)
         else:
-            _, connection = await loop.create_connection(protocol, server.host, server.port)
+            transport, connection = await loop.create_connection(protocol, server.host, server.port)
+            probe_when_silent(transport.get_extra_info("socket"))
         return connection
 
     def _freed(self, connection: UpstreamConnection) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.edge.protocol import EdgeProtocol
-from tests.edge.test_sockets import HANDSHAKE, OPENED
+from tests.edge.sockets import HANDSHAKE, OPENED
 from tests.factories import SECRET, sign
 from tests.servers import Client, RunningGateway, Upstreamed, gateway_running, scripted
 
