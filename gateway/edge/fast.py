@@ -44,8 +44,7 @@ class FastExchange:
         "response_complete", "response_started", "started",
     )  # fmt: skip
 
-    more_body = False
-    may_switch = False
+    more_body = may_switch = False
 
     def __init__(
         self,
@@ -188,11 +187,8 @@ class FastExchange:
 
     def is_overdue(self, now: float, limit: float) -> bool:
         """Whether the upstream has owed something for longer than `limit` seconds."""
-        return (
-            now - self._due > limit
-            and not self._protocol.flow.write_paused
-            and not is_event_stream(self._fields)
-        )
+        is_late = now - self._due > limit and not self._protocol.flow.write_paused
+        return is_late and not is_event_stream(self._fields)
 
     @property
     def bearer(self) -> Identity | None:
