@@ -5,6 +5,7 @@ the client sent it, and interim answers and reason phrases pass too.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -21,9 +22,11 @@ from gateway.edge.transfer import (
 )
 from gateway.errors import GatewayError, ShuttingDown
 from gateway.limits import Limiter
-from gateway.profiles import Answer
-from gateway.proxy import Call, Forward
+from gateway.profiles import Answer, Profiles
+from gateway.proxy import Call, Forward, Proxy
 from gateway.request import RequestHead
+from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.jwks import KeysNeeded
 
 Scope = MutableMapping[str, Any]
@@ -39,9 +42,24 @@ class AsgiLane(Lane):
     """
 
     def __init__(
-        self, *, body_timeout: float, limiter: Limiter, end_sessions: SessionsEnder, **shared: Any
+        self,
+        *,
+        body_timeout: float,
+        limiter: Limiter,
+        end_sessions: SessionsEnder,
+        proxy: Proxy,
+        profiles: Profiles,
+        request_ids: RequestIds,
+        access_log: AccessLog | None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(
+            proxy=proxy,
+            profiles=profiles,
+            request_ids=request_ids,
+            access_log=access_log,
+            clock=clock,
+        )
         self._body_timeout = body_timeout
         self._limiter = limiter
         self._end_sessions = end_sessions
@@ -81,7 +99,7 @@ class AsgiLane(Lane):
             reason = truncated.reason
             raise
         except asyncio.CancelledError:
-            reason = ShuttingDown.reason
+            reason = ShuttingDown().reason
             raise
         finally:
             self.log(request, request_id, status=status, reason=reason, started=started)
@@ -136,5 +154,5 @@ def _request_head(scope: Scope) -> RequestHead:
         scheme=scope["scheme"],
         peer=client[0] if client else None,
         http_version=scope["http_version"],
-        spellings=scope.get("gateway.spellings"),
+        lines=scope.get("gateway.lines"),
     )

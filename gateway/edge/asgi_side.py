@@ -35,7 +35,7 @@ class AsgiSide(Patience):
             "gateway.target": request.target,
             "path": path_of(request),
             "headers": request.headers,
-            "gateway.spellings": request.spellings,
+            "gateway.lines": request.lines,
         }
         cycle = EdgeCycle(
             scope,

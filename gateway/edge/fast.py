@@ -11,7 +11,7 @@ Rules
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
@@ -111,7 +111,15 @@ class FastExchange:
         if self._request.http_version == "1.1":
             self._protocol.write(interim_head(status, response_headers(headers)))
 
-    def on_head(self, status: int, reason: bytes, headers: Headers) -> None:
+    def on_head(
+        self, status: int, reason: bytes, headers: Headers, lines: Sequence[bytes] | None = None
+    ) -> None:
+        self._status = status
+        self.response_started = True
+        if lines is not None:
+            end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+            self._head = b"".join(lines) + end
+            return
         request, fields = self._request, response_headers(headers)
         if status == 204:
             fields = without_length(fields)
@@ -127,8 +135,6 @@ class FastExchange:
                 self.keep_alive = False
         head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         self._head = b"".join(head)
-        self._status = status
-        self.response_started = True
 
     def on_body(self, data: bytes) -> bool:
         if not self._is_bodiless:

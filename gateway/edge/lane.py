@@ -87,15 +87,15 @@ class Lane:
         if self._access_log is not None:
             self._access_log.add(
                 Record(
-                    method=request.method,
-                    path=path_of(request),
-                    client=request.client or request.peer or "",
-                    route=request.route,
-                    status=status,
-                    reason=reason,
-                    user=request.user,
-                    seconds=self.clock() - started,
-                    request_id=request_id,
+                    request_id,
+                    status,
+                    reason,
+                    request.method,
+                    path_of(request),
+                    request.client or request.peer or "",
+                    request.route,
+                    request.user,
+                    self.clock() - started,
                 )
             )
 

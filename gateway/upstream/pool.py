@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from gateway.config import ServerAddress, UpstreamConfig
 from gateway.errors import UpstreamError
 from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.ordinary_answer import OrdinaryAnswers
 
 LONG_WAIT = 0.5  # seconds after which an exchange starts to watch for its client leaving
 
@@ -43,6 +44,7 @@ class Upstream:
         self._idle: list[UpstreamConnection] = []
         self._busy: set[UpstreamConnection] = set()
         self._connecting = 0
+        self._answers = OrdinaryAnswers()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -140,7 +142,9 @@ class Upstream:
         server = self.server
 
         def protocol() -> UpstreamConnection:
-            return UpstreamConnection(on_free=self._freed, on_lost=self._lost, loop=loop)
+            return UpstreamConnection(
+                on_free=self._freed, on_lost=self._lost, loop=loop, answers=self._answers
+            )
 
         if server.path is not None:
             _, connection = await loop.create_unix_connection(protocol, server.path)
