@@ -27,6 +27,7 @@ from gateway.proxy import Call, Forward, Proxy
 from gateway.request import RequestHead
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.request_id import RequestIds
+from gateway.telemetry.request_metrics import RequestMetrics
 from gateway.tokens.jwks import KeysNeeded
 
 Scope = MutableMapping[str, Any]
@@ -51,6 +52,7 @@ class AsgiLane(Lane):
         profiles: Profiles,
         request_ids: RequestIds,
         access_log: AccessLog | None,
+        metrics: RequestMetrics,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         super().__init__(
@@ -58,6 +60,7 @@ class AsgiLane(Lane):
             profiles=profiles,
             request_ids=request_ids,
             access_log=access_log,
+            metrics=metrics,
             clock=clock,
         )
         self._body_timeout = body_timeout
