@@ -44,9 +44,9 @@ class RequestHead:
 
     `target` is what stands in the request line, `path` its path percent-decoded once (bytes, as
     Django's resolver sees it), `query` the bytes behind the first `?`. Header names are in lower
-    case; `spellings` are those that the client wrote, where they are known. `peer` is the address
-    of the connection, None where it has none (unix sockets). `may_upgrade` says that the client
-    asks for another protocol, on a connection that can be given to it.
+    case; `lines` are the fields as they go on, in the client's spelling where that is known.
+    `peer` is the address of the connection, None where it has none (unix sockets). `may_upgrade`
+    says that the client asks for another protocol, on a connection that can be given to it.
     """
 
     method: str
@@ -60,25 +60,23 @@ class RequestHead:
     client: str = ""
     route: str = ""
     user: str = ""
+    lines: Sequence[bytes] | None = None
     may_upgrade: bool = False
-    spellings: Sequence[bytes] | None = None
 
     def note_user(self, user: str) -> None:
         """For the access log: who the request turned out to come from."""
         self.user = user
 
     def with_fields(self, fields: Iterable[tuple[tuple[bytes, bytes], bytes]]) -> "RequestHead":
-        """The same with these header fields, each beside its spelling (see `fields`)."""
+        """The same with these header fields, each beside its line (see `fields`)."""
         kept = list(fields)
-        return replace(
-            self, headers=[field for field, _ in kept], spellings=[name for _, name in kept]
-        )
+        return replace(self, headers=[field for field, _ in kept], lines=[line for _, line in kept])
 
     def fields(self) -> Iterator[tuple[tuple[bytes, bytes], bytes]]:
-        """Each header field beside its name as it is to be spelled."""
-        if self.spellings is None:
-            return ((field, field[0]) for field in self.headers)
-        return zip(self.headers, self.spellings, strict=True)
+        """Each header field beside the line that it goes on as."""
+        if self.lines is None:
+            return ((field, b"%b: %b\r\n" % field) for field in self.headers)
+        return zip(self.headers, self.lines, strict=True)
 
     def header(self, name: bytes) -> bytes | None:
         """The field's value, or None; several lines are joined by a comma as WSGI servers do."""

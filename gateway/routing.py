@@ -135,14 +135,16 @@ class OwnPaths(Generic[Own]):
         Raises RequestRefused (400) where only a server that merges slashes would see such a path:
         nobody gets at an upstream's own token views by writing the path in another way.
         """
-        found = self._at(host, path)
-        plain = simplified(path)
-        if found is None and plain is not None and self._at(host, plain) is not None:
+        owners = self._by_path.get(path)
+        found = self._among(owners, host) if owners is not None else None
+        if found is not None or (plain := simplified(path)) is None:
+            return found
+        if self._among(self._by_path.get(plain, ()), host) is not None:
             raise RequestRefused(400, "path_invalid", "the path can be read in two ways")
-        return found
+        return None
 
-    def _at(self, host: str, path: bytes) -> Own | None:
-        for hosts, own in self._by_path.get(path, ()):
+    def _among(self, owners: Iterable[tuple[tuple[str, ...] | None, Own]], host: str) -> Own | None:
+        for hosts, own in owners:
             if hosts is None or any(covers_host(each, host) for each in hosts):
                 return own
         return None

@@ -132,11 +132,14 @@ def _moved(
     """The same request with its token in a header field, and nowhere else."""
     fields = [one for one in request.fields() if one[0][0] != _PROTOCOL]
     if protocols:
-        fields.append(((_PROTOCOL, b", ".join(protocols)), b"Sec-WebSocket-Protocol"))
-    name, value = field
-    fields.append(((name.lower(), value), name))
+        fields.append(_beside_line(b"Sec-WebSocket-Protocol", b", ".join(protocols)))
+    fields.append(_beside_line(*field))
     _, _, query = target.partition(b"?")
     return replace(request.with_fields(fields), target=target, query=query)
+
+
+def _beside_line(name: bytes, value: bytes) -> tuple[Field, bytes]:
+    return (name.lower(), value), b"%b: %b\r\n" % (name, value)
 
 
 def _members(value: bytes) -> list[bytes]:

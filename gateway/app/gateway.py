@@ -103,6 +103,7 @@ class Gateway:
             profiles=self.profiles,
             request_ids=RequestIds(os.urandom(6).hex().encode()),
             access_log=self._access_log,
+            metrics=self.metrics.requests,
             body_timeout=server.body_timeout,
             limiter=Limiter(store=self.store, local=local),
             end_sessions=self._end_sessions,

@@ -5,6 +5,7 @@ the client sent it, and interim answers and reason phrases pass too.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import replace
@@ -24,9 +25,12 @@ from gateway.edge.transfer import (
 )
 from gateway.errors import GatewayError, ShuttingDown
 from gateway.limits import Limiter
-from gateway.profiles import Answer
-from gateway.proxy import Call, Forward
+from gateway.profiles import Answer, Profiles
+from gateway.proxy import Call, Forward, Proxy
 from gateway.request import RequestHead
+from gateway.telemetry.access_log import AccessLog
+from gateway.telemetry.request_id import RequestIds
+from gateway.telemetry.request_metrics import RequestMetrics
 from gateway.tokens.jwks import KeysNeeded
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import Exchange
@@ -51,9 +55,21 @@ class AsgiLane(Lane):
         limiter: Limiter,
         end_sessions: SessionsEnder,
         sockets: Sockets,
-        **shared: Any,
+        proxy: Proxy,
+        profiles: Profiles,
+        request_ids: RequestIds,
+        access_log: AccessLog | None,
+        metrics: RequestMetrics,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        super().__init__(**shared)
+        super().__init__(
+            proxy=proxy,
+            profiles=profiles,
+            request_ids=request_ids,
+            access_log=access_log,
+            metrics=metrics,
+            clock=clock,
+        )
         self._body_timeout = body_timeout
         self._limiter = limiter
         self._end_sessions = end_sessions
@@ -96,7 +112,7 @@ class AsgiLane(Lane):
             reason = truncated.reason
             raise
         except asyncio.CancelledError:
-            reason = ShuttingDown.reason
+            reason = ShuttingDown().reason
             raise
         finally:
             if not is_open:  # else that is told at its end
@@ -113,7 +129,7 @@ class AsgiLane(Lane):
     ) -> bool:
         assert decision.handshake is not None  # or the upstream could not have switched
         # For as long as the socket is open, no credentials are kept.
-        told = replace(request, target=request.target.partition(b"?")[0], headers=(), spellings=())
+        told = replace(request, target=request.target.partition(b"?")[0], headers=(), lines=())
         return self._sockets.open(
             scope["gateway.connection"],
             *switched,
@@ -177,6 +193,6 @@ def _request_head(scope: Scope) -> RequestHead:
         scheme=scope["scheme"],
         peer=client[0] if client else None,
         http_version=scope["http_version"],
-        spellings=scope.get("gateway.spellings"),
+        lines=scope.get("gateway.lines"),
         may_upgrade="gateway.connection" in scope,
     )

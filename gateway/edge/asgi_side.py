@@ -36,7 +36,7 @@ class AsgiSide(Patience):
             "gateway.target": request.target,
             "path": path_of(request),
             "headers": request.headers,
-            "gateway.spellings": request.spellings,
+            "gateway.lines": request.lines,
         }
         if request.may_upgrade:
             scope["gateway.connection"] = self

@@ -11,20 +11,20 @@ Rules
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
 from gateway.edge.lane import Lane
+from gateway.edge.lasting import Lasting
 from gateway.edge.refusal import refuse
 from gateway.edge.transfer import REPLAYABLE, framed, without_length
 from gateway.errors import GatewayError, ShuttingDown, UpstreamError
-from gateway.identity import Identity
 from gateway.proxy import Call, Forward, too_large
 from gateway.request import RequestHead
 from gateway.tokens.jwks import KeysNeeded
 from gateway.upstream.connection import UpstreamConnection
-from gateway.upstream.exchange import Headers, is_event_stream
+from gateway.upstream.exchange import Headers
 from gateway.upstream.headers import response_headers
 
 if TYPE_CHECKING:
@@ -33,18 +33,16 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-class FastExchange:
+class FastExchange(Lasting):
     """One request and its answer: the upstream connection's exchange, and the client's cycle."""
 
     __slots__ = (
-        "_body", "_connection", "_due", "_ends_at_eof", "_fields", "_forward", "_head",
-        "_is_bodiless",
-        "_is_chunked", "_lane", "_loop", "_opening", "_pieces", "_protocol", "_request",
-        "_request_id", "_retries", "_started", "_status", "keep_alive", "on_long_wait",
-        "response_complete", "response_started", "started",
+        "_body", "_connection", "_ends_at_eof", "_head", "_is_bodiless", "_is_chunked", "_lane",
+        "_loop", "_opening", "_pieces", "_request", "_request_id", "_retries", "_started",
+        "_status", "keep_alive", "on_long_wait", "response_complete", "started",
     )  # fmt: skip
 
-    more_body = may_switch = False
+    more_body = False
 
     def __init__(
         self,
@@ -114,7 +112,15 @@ class FastExchange:
         if self._request.http_version == "1.1":
             self._protocol.write(interim_head(status, response_headers(headers)))
 
-    def on_head(self, status: int, reason: bytes, headers: Headers) -> None:
+    def on_head(
+        self, status: int, reason: bytes, headers: Headers, lines: Sequence[bytes] | None = None
+    ) -> None:
+        self._status = status
+        self.response_started = True
+        if lines is not None:
+            end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
+            self._head = b"".join(lines) + end
+            return
         request, fields = self._request, response_headers(headers)
         if status == 204:
             fields = without_length(fields)
@@ -122,6 +128,7 @@ class FastExchange:
         if request.method == "HEAD" or status in BODILESS:
             self._is_bodiless = True
         elif not has_length:
+            self._fields = fields
             if request.http_version == "1.1":
                 self._is_chunked = True
                 head.append(b"transfer-encoding: chunked\r\n")
@@ -130,9 +137,6 @@ class FastExchange:
                 self.keep_alive = False
         head.append(b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n")
         self._head = b"".join(head)
-        self._fields = fields
-        self._status = status
-        self.response_started = True
 
     def on_body(self, data: bytes) -> bool:
         if not self._is_bodiless:
@@ -184,15 +188,6 @@ class FastExchange:
                 self._protocol, self._lane, self._request, error,
                 request_id=self._request_id, started=self._started, keep_alive=self.keep_alive,
             )  # fmt: skip
-
-    def is_overdue(self, now: float, limit: float) -> bool:
-        """Whether the upstream has owed something for longer than `limit` seconds."""
-        is_late = now - self._due > limit and not self._protocol.flow.write_paused
-        return is_late and not is_event_stream(self._fields)
-
-    @property
-    def bearer(self) -> Identity | None:
-        return self._forward.identity if self.response_started else None
 
     def expire(self) -> None:
         self.on_failure(UpstreamError.timeout())

@@ -11,6 +11,7 @@ from gateway.proxy import Call, Forward, Proxy
 from gateway.request import RequestHead, parse_target
 from gateway.telemetry.access_log import AccessLog, Record
 from gateway.telemetry.request_id import RequestIds
+from gateway.telemetry.request_metrics import RequestMetrics
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -19,7 +20,7 @@ _NOTHING = RequestHead(method="", target=b"", path=b"", query=b"", headers=())
 
 
 class Lane:
-    """Decides requests and tells of them; how bytes move is each lane's own."""
+    """Decides requests, counts and logs them; how bytes move is each lane's own."""
 
     def __init__(
         self,
@@ -28,12 +29,14 @@ class Lane:
         profiles: Profiles,
         request_ids: RequestIds,
         access_log: AccessLog | None,
+        metrics: RequestMetrics,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._proxy = proxy
         self._profiles = profiles
         self._request_ids = request_ids
         self._access_log = access_log
+        self._metrics = metrics
         self.clock = clock
 
     def id_of(self, request: RequestHead) -> bytes:
@@ -68,6 +71,7 @@ class Lane:
         """A whole HTTP/1.1 answer, which ends the connection, for what is no request."""
         request_id = self._request_ids.new()
         answer = self._profiles.render(error, _NOTHING)
+        self._metrics.count("", "", answer.status, error.reason, 0.0)
         if self._access_log is not None:
             record = Record(status=answer.status, reason=error.reason, request_id=request_id)
             self._access_log.add(record)
@@ -84,18 +88,20 @@ class Lane:
         started: float,
     ) -> None:
         """One request is over; `started` by `clock`. Of the target only the path is logged."""
+        seconds = self.clock() - started
+        self._metrics.count(request.route, request.method, status, reason, seconds)
         if self._access_log is not None:
             self._access_log.add(
                 Record(
-                    method=request.method,
-                    path=path_of(request),
-                    client=request.client or request.peer or "",
-                    route=request.route,
-                    status=status,
-                    reason=reason,
-                    user=request.user,
-                    seconds=self.clock() - started,
-                    request_id=request_id,
+                    request_id,
+                    status,
+                    reason,
+                    request.method,
+                    path_of(request),
+                    request.client or request.peer or "",
+                    request.route,
+                    request.user,
+                    seconds,
                 )
             )
 

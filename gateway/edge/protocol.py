@@ -19,6 +19,7 @@ from gateway.edge import fast
 from gateway.edge.asgi_side import AsgiSide
 from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
+from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.splice import Held
 from gateway.errors import RequestRefused
 from gateway.request import RequestHead
@@ -31,15 +32,18 @@ _VERSIONS = ("1.0", "1.1")
 class EdgeProtocol(AsgiSide):
     """Parses a client connection. Subclasses set what the configuration says:
 
-    `lane` is the ASGI application for HTTP, `refusal` words what can't be parsed, `max_head` is
-    the most bytes that may come without a head, or a piece of body, getting complete.
+    `lane` is the ASGI application for HTTP, `refusal` words what can't be parsed, `heads` reads
+    what needs no full parser, `max_head` is the most bytes that may come without a head, or a
+    piece of body, getting complete.
     """
 
     is_fast = True  # whether what can goes by the fast lane
+    heads: OrdinaryHeads
     max_head: int
+    _is_between = True  # whether the parser has read its last message to the end
     _pending: RequestHead | None = None  # a head whose message is not whole yet
     _held: bytes = b""  # … and what is here of its body
-    _spellings: list[bytes]
+    _lines: list[bytes]
     _quick = 0
     _unframed = 0
 
@@ -65,6 +69,8 @@ class EdgeProtocol(AsgiSide):
         self.parser = None  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
+        if self._is_between and self._answering is None and self._is_taken(data):
+            return
         self._unframed += len(data)
         self._quick = 0
         try:
@@ -86,17 +92,39 @@ class EdgeProtocol(AsgiSide):
         if self._unframed > self.max_head and not self.transport.is_closing():
             self.refuse(RequestRefused(431, "header_too_large", "the header fields are too large"))
 
+    def _is_taken(self, data: bytes) -> bool:
+        """Answers an ordinary request, if these bytes are one: the parser does not see it."""
+        if not self.is_fast or self.flow.write_paused or self.transport.is_closing():
+            return False
+        head = self.heads.read(data)
+        if head is None:
+            return False
+        self.idle_since = None
+        if self._head_timer is not None:
+            self._forget_head()
+        method, target, headers, lines, body = head
+        client = self.client
+        request = RequestHead(
+            method, target, b"", b"", headers, self.scheme or "http",
+            client[0] if client else None, "1.1", "", "", "", lines,
+        )  # fmt: skip
+        if not fast.answer(self, self.lane, request, body, keep_alive=True):
+            self._keeps_alive, self.expect_100_continue = True, False
+            self._give_to_asgi(request, body, is_whole=True)
+        return True
+
     def on_message_begin(self) -> None:
         self.idle_since = None
+        self._is_between = False
         self._is_in_head = True
         self._unframed = 0
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
-        self._spellings = []
+        self._lines = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._spellings.append(name)
+        self._lines.append(b"%b: %b\r\n" % (name, value))
         name = name.lower()
         if len(name) == 6 and name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -117,7 +145,7 @@ class EdgeProtocol(AsgiSide):
         if len(self.pipeline) >= MAX_PIPELINED:
             raise ValueError("too many requests at once")
         headers, self.headers = self.headers, []  # trailers go where nobody looks
-        spellings, self._spellings = self._spellings, []
+        lines, self._lines = self._lines, []
         self._unframed = 0
         client = self.client
         request = RequestHead(
@@ -129,7 +157,7 @@ class EdgeProtocol(AsgiSide):
             scheme=self.scheme or "http",
             peer=client[0] if client else None,
             http_version=version,
-            spellings=spellings,
+            lines=lines,
             may_upgrade=is_upgrade,
         )
         self._keeps_alive = version == "1.1" and not is_upgrade and parser.should_keep_alive()
@@ -157,6 +185,7 @@ class EdgeProtocol(AsgiSide):
             cycle.wake()
 
     def on_message_complete(self) -> None:
+        self._is_between = True
         if self._pending is not None:
             self._answer_pending(is_whole=True)
             return
@@ -214,9 +243,12 @@ class EdgeProtocol(AsgiSide):
         assert request is not None  # asked by who knows
         keep_alive, body = self._keeps_alive, self._held
         if not (is_whole and fast.answer(self, self.lane, request, body, keep_alive=keep_alive)):
-            cycle = self._cycle_of(request)
-            cycle.body, cycle.more_body = body, not is_whole
-            self._answer(cycle)
+            self._give_to_asgi(request, body, is_whole=is_whole)
+
+    def _give_to_asgi(self, request: RequestHead, body: bytes, *, is_whole: bool) -> None:
+        cycle = self._cycle_of(request)
+        cycle.body, cycle.more_body = body, not is_whole
+        self._answer(cycle)
 
     def _has_body(self) -> bool:
         names = {name for name, value in self.headers if value != b"0"}

@@ -12,6 +12,7 @@ from typing import Any
 
 import uvicorn
 
+from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
 from gateway.errors import GatewayError
@@ -133,6 +134,7 @@ def edge_config(
         "lane": staticmethod(lane),
         "refusal": staticmethod(refusal),
         "max_head": max_head,
+        "heads": OrdinaryHeads(),
         "header_timeout": header_timeout,
     }
     return uvicorn.Config(

@@ -82,7 +82,7 @@ def _with_token(call: Call, name: str, token: str) -> tuple[Call, bytes]:
     request = call.request
     dropped = (b"content-type", b"cookie", b"accept")
     kept = [each for each in request.fields() if each[0][0] not in dropped]
-    plain = request.with_fields([*kept, (_JSON, b"Content-Type")])
+    plain = request.with_fields([*kept, (_JSON, b"Content-Type: %b\r\n" % _JSON[1])])
     body = json.dumps({name: token}).encode()
     return Call(call.endpoint, plain, call.admitted, call.client, call.request_id), body
 

@@ -8,16 +8,15 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as quote
+from typing import NamedTuple
 
 BATCH = 64  # lines; a larger flush would hold the loop for too long
 DELAY = 0.25  # seconds a line may wait
 
 
-@dataclass(slots=True)
-class Record:
+class Record(NamedTuple):
     """What is known of one request when it is over; `reason` is empty where it was forwarded."""
 
     request_id: bytes
@@ -39,13 +38,13 @@ class AccessLog:
     ) -> None:
         self._write = write
         self._line = _json_line if form == "json" else _text_line
-        self._wall = wall
+        self._stamps = _Stamps(wall)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, record: Record) -> None:
         lines = self._lines
-        lines.append(self._line(record, self._wall()))
+        lines.append(self._line(record, self._stamps.now()))
         if len(lines) >= BATCH:
             self.flush()
         elif self._timer is None:
@@ -60,6 +59,28 @@ class AccessLog:
             self._write("\n".join(lines) + "\n")
 
 
+class _Stamps:
+    """The time as a log has it (RFC 3339), written anew only where it changed."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._millisecond = -1
+        self._second = -1
+        self._to_the_second = ""
+        self._stamp = ""
+
+    def now(self) -> str:
+        millisecond = int(self._wall() * 1000)
+        if millisecond != self._millisecond:
+            self._millisecond = millisecond
+            second, rest = divmod(millisecond, 1000)
+            if second != self._second:
+                self._second = second
+                self._to_the_second = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
+            self._stamp = f"{self._to_the_second}.{rest:03d}+00:00"
+        return self._stamp
+
+
 def to_stdout(lines: str) -> None:
     """Writes whole lines at once; a log that nobody takes must not fail a request."""
     with suppress(OSError):
@@ -67,18 +88,17 @@ def to_stdout(lines: str) -> None:
         sys.stdout.flush()
 
 
-def _json_line(r: Record, now: float) -> str:
-    time = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+def _json_line(r: Record, time: str) -> str:
+    request_id, status, reason, method, path, client, route, user, seconds = r
     return (
-        f'{{"time":"{time}","method":{quote(r.method)},"path":{quote(r.path)},'
-        f'"status":{r.status},"reason":"{r.reason}","route":{quote(r.route)},'
-        f'"client":{quote(r.client)},"user":{quote(r.user)},'
-        f'"ms":{r.seconds * 1000:.2f},"request_id":"{r.request_id.decode()}"}}'
+        f'{{"time":"{time}","method":{quote(method)},"path":{quote(path)},'
+        f'"status":{status},"reason":"{reason}","route":{quote(route)},'
+        f'"client":{quote(client)},"user":{quote(user)},'
+        f'"ms":{seconds * 1000:.2f},"request_id":"{request_id.decode()}"}}'
     )
 
 
-def _text_line(r: Record, now: float) -> str:
-    time = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")
+def _text_line(r: Record, time: str) -> str:
     return (
         f"{time} {r.client or '-'} {r.method or '-'} {quote(r.path)} {r.status} {r.reason or '-'} "
         f"route={quote(r.route)} user={quote(r.user)} {r.seconds * 1000:.2f}ms "

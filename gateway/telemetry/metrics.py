@@ -6,6 +6,8 @@ sent; their number is bounded.
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from gateway.telemetry.request_metrics import RequestMetrics
+
 # Seconds: from a loopback's fraction of a millisecond up to what `max_staleness` bears.
 _LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
@@ -15,6 +17,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self.requests = RequestMetrics()
+        self._registry.register(self.requests)
         self.refreshes = Counter(
             "gateway_refresh_total",
             "Refreshes by their outcome.",

@@ -13,6 +13,7 @@ import httptools
 
 from gateway.errors import UpstreamError
 from gateway.upstream.exchange import AnswerSink
+from gateway.upstream.ordinary_answer import OrdinaryAnswers
 
 MAX_HEAD = 64 * 1024
 _BODILESS = (204, 304)
@@ -25,8 +26,9 @@ class AnswerReader:
     `exchange` gets the events; None, and they are lost.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ordinary: OrdinaryAnswers) -> None:
         self._parser: Any = httptools.HttpResponseParser(self)
+        self._ordinary = ordinary
         self.exchange: AnswerSink | None = None
         self._is_head_asked = False
         self.is_complete = True
@@ -61,6 +63,8 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> None:
         """Takes bytes of the answer; raises UpstreamError where they are none."""
+        if self._head_size == 0 and self._is_taken(data):
+            return
         if self.exchange is not None:
             self.exchange.on_progress()
         if self.is_in_head:
@@ -81,6 +85,24 @@ class AnswerReader:
             self.keeps_alive = False  # bytes behind the answer, which was complete
         if self.is_in_head and self._head_size > MAX_HEAD:
             raise UpstreamError.broken("the upstream's answer has too large a head")
+
+    def _is_taken(self, data: bytes) -> bool:
+        """Hands an ordinary answer on, if these bytes are one: the parser does not see it."""
+        exchange = self.exchange
+        if exchange is None or self.is_complete or self._is_head_asked or len(data) > MAX_HEAD:
+            return False
+        answer = self._ordinary.read(data)
+        if answer is None:
+            return False
+        status, reason, headers, lines, body = answer
+        self._head_size = len(data)
+        self.is_in_head = False
+        self.keeps_alive = True
+        exchange.on_head(status, reason, headers, lines)
+        exchange.on_body(body)
+        self.is_complete = True
+        exchange.on_end()
+        return True
 
     def feed_eof(self) -> bool:
         """The connection ended; True where that completes the answer."""

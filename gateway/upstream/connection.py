@@ -17,6 +17,7 @@ from typing import Any
 from gateway.errors import GatewayError, UpstreamError
 from gateway.upstream.answer import AnswerReader
 from gateway.upstream.exchange import AnswerSink
+from gateway.upstream.ordinary_answer import OrdinaryAnswers
 
 # A server that answers without reading a body promises to keep the connection, and yet hangs up
 # over a larger rest than this (Gunicorn: 64 KiB): the next request would be lost.
@@ -38,12 +39,13 @@ class UpstreamConnection(asyncio.Protocol):
         on_free: Callable[["UpstreamConnection"], None],
         on_lost: Callable[["UpstreamConnection"], None],
         loop: asyncio.AbstractEventLoop,
+        answers: OrdinaryAnswers,
     ) -> None:
         self.loop = loop  # kept: to ask for the running loop costs a system call (getpid)
         self._on_free = on_free
         self._on_lost = on_lost
         self._transport: Any = None
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(answers)
         self.exchange: AnswerSink | None = None
         self.is_reused = False
         self.idle_since = 0.0

@@ -25,7 +25,11 @@ def is_event_stream(headers: Headers) -> bool:
 
 
 class AnswerSink(Protocol):
-    """Takes the events of an answer; the sweeper asks it whether the upstream is late."""
+    """Takes the events of an answer; the sweeper asks it whether the upstream is late.
+
+    The `lines` of a head, where they are told, are its status line and the fields that a client
+    may get, a Content-Length among them, as they may go on.
+    """
 
     on_long_wait: Callable[[], None] | None
     started: float
@@ -42,7 +46,9 @@ class AnswerSink(Protocol):
 
     def on_progress(self) -> None: ...
     def on_informational(self, status: int, headers: Headers) -> None: ...
-    def on_head(self, status: int, reason: bytes, headers: Headers) -> None: ...
+    def on_head(
+        self, status: int, reason: bytes, headers: Headers, lines: Sequence[bytes] | None = None
+    ) -> None: ...
     def on_body(self, data: bytes) -> bool: ...
     def flush(self) -> None: ...
     def on_paused(self, resume: Callable[[], None]) -> None: ...
@@ -104,7 +110,9 @@ class Exchange:
         self.informational = (*self.informational, (status, headers))
         self._wake()
 
-    def on_head(self, status: int, reason: bytes, headers: Headers) -> None:
+    def on_head(
+        self, status: int, reason: bytes, headers: Headers, lines: Sequence[bytes] | None = None
+    ) -> None:
         self.status = status
         self.reason = reason
         self.headers = headers

@@ -87,12 +87,12 @@ class HeadComposer:
         kinds = self._trusted_kinds if is_peer_trusted else self._kinds
         out = [request.method.encode(), b" ", request.target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
         named: set[bytes] | None = None
-        for (name, value), spelled in request.fields():
+        for (name, value), line in request.fields():
             kind = kinds.get(name)
             if kind is None:
                 kind = self._classify(name, kinds)
             if kind == 0:
-                out += (spelled, b": ", value, b"\r\n")
+                out.append(line)
             elif kind == _CONNECTION and value.lower() not in (b"keep-alive", b"close", b""):
                 named = (named or set()) | {fold(n.strip()) for n in value.split(b",")}
         if named:
@@ -116,8 +116,8 @@ class HeadComposer:
     ) -> bytes:
         """The same head without the fields that the client's Connection named."""
         rest = request.with_fields(
-            (field, spelled)
-            for field, spelled in request.fields()
+            (field, line)
+            for field, line in request.fields()
             if (kinds.get(field[0], 0) != 0 or fold(field[0]) not in named)
             and field[0] != b"connection"
         )

@@ -14,6 +14,7 @@ from gateway.errors import AuthenticationFailed, Flaw, UpstreamError
 from gateway.identity import Identity
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.keepalive import probe_when_silent
+from gateway.upstream.ordinary_answer import OrdinaryAnswers
 
 LONG_WAIT = 0.5  # seconds after which an exchange starts to watch for its client leaving
 
@@ -46,6 +47,7 @@ class Upstream:
         self._idle: list[UpstreamConnection] = []
         self._busy: set[UpstreamConnection] = set()
         self._connecting = 0
+        self._answers = OrdinaryAnswers()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -143,7 +145,9 @@ class Upstream:
         server = self.server
 
         def protocol() -> UpstreamConnection:
-            return UpstreamConnection(on_free=self._freed, on_lost=self._lost, loop=loop)
+            return UpstreamConnection(
+                on_free=self._freed, on_lost=self._lost, loop=loop, answers=self._answers
+            )
 
         if server.path is not None:
             _, connection = await loop.create_unix_connection(protocol, server.path)

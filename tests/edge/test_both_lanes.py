@@ -136,7 +136,7 @@ async def test_a_defect_is_told_and_ends_the_connection(
             module = "gateway.edge.transfer"
             monkeypatch.setattr(f"{module}.response_headers", broken)
         elif where == "head":
-            monkeypatch.setattr("gateway.edge.fast.response_headers", broken)
+            monkeypatch.setattr(FastExchange, "on_head", broken)
         else:
             monkeypatch.setattr(FastExchange, "_log", broken)
         with caplog.at_level(logging.ERROR):

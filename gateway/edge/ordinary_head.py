@@ -1,0 +1,83 @@
+"""Reads the head of an ordinary request in one pass, line by line, without a parser's callbacks.
+
+Rules
+- Ordinary is what no two parsers read differently: one whole HTTP/1.1 message with lines that end
+  by CRLF, `name: value` without odd blanks, no body or one of a told length.
+- All else is None here, and the full parser's to read or to refuse: this reads a part of what
+  llhttp reads, and reads it alike.
+"""
+
+import re
+from typing import NamedTuple
+
+from gateway.known_lines import NO_LENGTH, KnownLines, read_field
+
+_REQUEST_LINE = re.compile(rb'(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!"$-~]*) HTTP/1\.1')
+_FULL_PARSERS = (b"te", b"expect")  # they ask for more than an answer
+
+
+class OrdinaryHead(NamedTuple):
+    """A request as `RequestHead` has it, and its whole body."""
+
+    method: str
+    target: bytes
+    headers: list[tuple[bytes, bytes]]
+    lines: list[bytes]
+    body: bytes
+
+
+class _Field(NamedTuple):
+    pair: tuple[bytes, bytes]
+    line: bytes
+    length: int
+
+
+class OrdinaryHeads:
+    """Reads heads; remembers the lines of all connections."""
+
+    __slots__ = ("_fields",)
+
+    def __init__(self) -> None:
+        self._fields: KnownLines[_Field] = KnownLines(_field)
+
+    def read(self, data: bytes) -> OrdinaryHead | None:
+        """The one request that these bytes are, from the first to the last."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        lines = data[:end].split(b"\r\n")
+        matched = _REQUEST_LINE.fullmatch(lines[0])
+        if matched is None:
+            return None
+        del lines[0]
+        length = NO_LENGTH
+        headers, kept = [], []
+        known = self._fields
+        get = known.young.get
+        for text in lines:
+            field = get(text) or known.learn(text)
+            if field is None:
+                return None
+            pair, line, told = field
+            headers.append(pair)
+            kept.append(line)
+            if told != NO_LENGTH:
+                if length != NO_LENGTH:
+                    return None
+                length = told
+        body = data[end + 4 :]
+        if len(body) != (length if length != NO_LENGTH else 0):
+            return None
+        method, target = matched.groups()
+        return OrdinaryHead(method.decode(), target, headers, kept, body)
+
+
+def _field(text: bytes) -> _Field | None:
+    read = read_field(text)
+    if read is None:
+        return None
+    name, value, length = read
+    lower = name.lower()
+    if lower in _FULL_PARSERS:
+        return None
+    return _Field((lower, value), b"%b: %b\r\n" % (name, value), length)

@@ -1,0 +1,96 @@
+"""Reads an ordinary answer in one pass, line by line, without a parser's callbacks.
+
+Rules
+- Ordinary is a final HTTP/1.1 answer that is here as a whole, with lines that end by CRLF, a body
+  of a told length, and a connection that goes on.
+- All else is None here, and the full parser's to read or to refuse: this reads a part of what
+  llhttp reads, and reads it alike.
+"""
+
+import re
+from typing import NamedTuple
+
+from gateway.known_lines import NO_LENGTH, KnownLines, read_field
+from gateway.upstream.headers import HOP_BY_HOP
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) ([\t -~\x80-\xff]*)")
+_BODILESS = (204, 304)
+
+
+class OrdinaryAnswer(NamedTuple):
+    """An answer; `lines` are its status line and the fields that a client may get."""
+
+    status: int
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
+    lines: list[bytes]
+    body: bytes
+
+
+class _Status(NamedTuple):
+    status: int
+    reason: bytes
+    line: bytes
+
+
+class _Field(NamedTuple):
+    pair: tuple[bytes, bytes]
+    line: bytes  # empty where it ends here
+    length: int
+
+
+class OrdinaryAnswers:
+    """Reads answers; remembers the lines of all connections."""
+
+    __slots__ = ("_fields", "_statuses")
+
+    def __init__(self) -> None:
+        self._fields: KnownLines[_Field] = KnownLines(_field)
+        self._statuses: KnownLines[_Status] = KnownLines(_status)
+
+    def read(self, data: bytes) -> OrdinaryAnswer | None:
+        """The one answer that these bytes are, from the first to the last; not to HEAD."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        lines = data[:end].split(b"\r\n")
+        first = lines[0]
+        statuses, fields = self._statuses, self._fields
+        known = statuses.young.get(first) or statuses.learn(first)
+        if known is None:
+            return None
+        status, reason, lines[0] = known
+        length = NO_LENGTH
+        headers = []
+        get = fields.young.get
+        for number in range(1, len(lines)):
+            text = lines[number]
+            field = get(text) or fields.learn(text)
+            if field is None:
+                return None
+            pair, lines[number], told = field
+            headers.append(pair)
+            if told != NO_LENGTH:
+                if length != NO_LENGTH:
+                    return None
+                length = told
+        body = data[end + 4 :]
+        if len(body) != length:
+            return None
+        return OrdinaryAnswer(status, reason, headers, lines, body)
+
+
+def _status(text: bytes) -> _Status | None:
+    matched = _STATUS_LINE.fullmatch(text)
+    if matched is None or int(matched[1]) in _BODILESS:
+        return None
+    return _Status(int(matched[1]), matched[2], text + b"\r\n")
+
+
+def _field(text: bytes) -> _Field | None:
+    read = read_field(text)
+    if read is None:
+        return None
+    name, value, length = read
+    line = b"" if name.lower() in HOP_BY_HOP else b"%b: %b\r\n" % (name, value)
+    return _Field((name, value), line, length)
