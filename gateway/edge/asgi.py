@@ -5,7 +5,6 @@ the client sent it, and interim answers and reason phrases pass too.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import replace
@@ -25,12 +24,9 @@ from gateway.edge.transfer import (
 )
 from gateway.errors import GatewayError, ShuttingDown
 from gateway.limits import Limiter
-from gateway.profiles import Answer, Profiles
-from gateway.proxy import Call, Forward, Proxy
+from gateway.profiles import Answer
+from gateway.proxy import Call, Forward
 from gateway.request import RequestHead
-from gateway.telemetry.access_log import AccessLog
-from gateway.telemetry.request_id import RequestIds
-from gateway.telemetry.request_metrics import RequestMetrics
 from gateway.tokens.jwks import KeysNeeded
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import Exchange
@@ -40,36 +36,24 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class AsgiLane(Lane):
+class AsgiLane:
     """An ASGI application (HTTP only) that answers every request by the pipeline.
 
     `body_timeout` is the idle time between body reads, in seconds; `end_sessions(identity)` is
     awaited before the client hears of a success that ends its sessions; `sockets` opens WebSockets,
-    under the gateway's own protocol alone. The rest is `Lane`'s.
+    under the gateway's own protocol alone. What the fast lane does too is `shared`.
     """
 
     def __init__(
         self,
+        shared: Lane,
         *,
         body_timeout: float,
         limiter: Limiter,
         end_sessions: SessionsEnder,
         sockets: Sockets,
-        proxy: Proxy,
-        profiles: Profiles,
-        request_ids: RequestIds,
-        access_log: AccessLog | None,
-        metrics: RequestMetrics,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        super().__init__(
-            proxy=proxy,
-            profiles=profiles,
-            request_ids=request_ids,
-            access_log=access_log,
-            metrics=metrics,
-            clock=clock,
-        )
+        self.shared = shared
         self._body_timeout = body_timeout
         self._limiter = limiter
         self._end_sessions = end_sessions
@@ -77,9 +61,9 @@ class AsgiLane(Lane):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
-        started = self.clock()
+        started = self.shared.clock()
         status, reason, is_open = 499, "", False
-        request_id = self.id_of(request)
+        request_id = self.shared.id_of(request)
         try:
             decision = await self._decided(request, request_id)
             if isinstance(decision, Call):
@@ -106,7 +90,7 @@ class AsgiLane(Lane):
                 is_open = self._open_socket(scope, decision, request, request_id, started, switched)
         except GatewayError as error:
             status, reason = error.status, error.reason
-            answer, is_doubtful = self.refusal(error, request)
+            answer, is_doubtful = self.shared.refusal(error, request)
             await self._send(answer, request, request_id, send, is_last=is_doubtful)
         except ResponseTruncated as truncated:
             reason = truncated.reason
@@ -116,7 +100,7 @@ class AsgiLane(Lane):
             raise
         finally:
             if not is_open:  # else that is told at its end
-                self.log(request, request_id, status=status, reason=reason, started=started)
+                self.shared.log(request, request_id, status=status, reason=reason, started=started)
 
     def _open_socket(
         self,
@@ -141,15 +125,15 @@ class AsgiLane(Lane):
     def _log_socket(
         self, request: RequestHead, request_id: bytes, started: float, reason: str
     ) -> None:
-        self.log(request, request_id, status=101, reason=reason, started=started)
+        self.shared.log(request, request_id, status=101, reason=reason, started=started)
 
     async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
         try:
-            return self.decide(request, request_id)
+            return self.shared.decide(request, request_id)
         except KeysNeeded as needed:  # the one cold path: an unknown key id
             await needed.refresh()
         try:
-            return self.decide(request, request_id)
+            return self.shared.decide(request, request_id)
         except KeysNeeded as needed:
             raise needed.unavailable() from needed
 
@@ -171,7 +155,7 @@ class AsgiLane(Lane):
         self, answer: Answer, request: RequestHead, request_id: bytes, send: Send, *, is_last: bool
     ) -> None:
         body = b"" if request.method == "HEAD" else answer.body
-        headers = self.headers_of(answer, request_id, is_last=is_last)
+        headers = self.shared.headers_of(answer, request_id, is_last=is_last)
         with suppress(OSError):  # the client left before its answer
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
