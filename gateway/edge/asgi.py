@@ -66,12 +66,14 @@ class AsgiLane(Lane):
         self._body_timeout = body_timeout
         self._limiter = limiter
         self._end_sessions = end_sessions
+        self.running = 0  # requests under way here; those of the fast lane are their upstream's
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
         started = self.clock()
         status, reason = 499, ""
         request_id = self.id_of(request)
+        self.running += 1
         try:
             decision = await self._decided(request, request_id)
             if isinstance(decision, Call):
@@ -105,6 +107,7 @@ class AsgiLane(Lane):
             reason = ShuttingDown().reason
             raise
         finally:
+            self.running -= 1
             self.log(request, request_id, status=status, reason=reason, started=started)
 
     async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
