@@ -36,6 +36,8 @@ def _differences(path: KeyPath, old: Any, new: Any) -> Iterator[tuple[KeyPath, A
     if old == new:
         return
     before, after = _items(old), _items(new)
+    if old == () or new == ():
+        before, after = before or {}, after or {}
     if before is None or after is None:
         yield path, old, new
         return
@@ -63,10 +65,19 @@ def _told(shape: Shape, path: KeyPath, before: Any, after: Any) -> str:
         return "added"
     if after is None and _items(before) is not None:
         return "removed"
-    place = shape.at(path)
-    if place is None or place.is_secret or place.hides_text:
+    if _may_be_secret(shape, path) or any(_has_credentials(value) for value in (before, after)):
         return "changed"
     return f"{_shown(before)} -> {_shown(after)}"
+
+
+def _may_be_secret(shape: Shape, path: KeyPath) -> bool:
+    place = shape.at(path)
+    # What may stand in a file of its own is confidential; a header may hold what only two know.
+    return place is None or place.is_secret or "file" in place.keys or "identity_headers" in path
+
+
+def _has_credentials(value: Any) -> bool:
+    return isinstance(value, str) and "://" in value and ("@" in value or "?" in value)
 
 
 def _shown(value: Any) -> str:

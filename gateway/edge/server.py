@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import logging
 import signal
 import socket
 from collections.abc import Callable, Generator
@@ -17,8 +16,6 @@ from gateway.edge.protocol import EdgeProtocol
 from gateway.errors import GatewayError
 
 BACKLOG = 2048
-
-_LOG = logging.getLogger(__name__)
 
 # uvicorn keeps its hands off logging, WebSocket and forwarding headers (`upstream/forwarded.py`
 # decides whom to believe).
