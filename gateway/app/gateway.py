@@ -45,7 +45,7 @@ class Gateway:
     def __init__(self, config: Config, *, predecessor: "Gateway | None" = None) -> None:
         self.config = config
         self.is_ready = False
-        self.metrics = predecessor.metrics if predecessor else Metrics()
+        self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
         self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
         self._issuers = {
             name: Issuer.build(
@@ -59,10 +59,11 @@ class Gateway:
         self.upstreams = {
             name: Upstream.build(name, settings) for name, settings in config.upstreams.items()
         }
-        if predecessor is not None and predecessor.state.serves(config):
-            self.state = predecessor.state
-        else:
-            self.state = State(config, metrics=self.metrics)
+        self.state: State = (
+            predecessor.state
+            if predecessor is not None and predecessor.state.serves(config)
+            else State(config, metrics=self.metrics)
+        )
         self.store, self.view = self.state.store, self.state.view
         self.sessions = open_sessions(
             config, self._issuers, store=self.store, view=self.view, metrics=self.metrics

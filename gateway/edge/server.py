@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import signal
 import socket
 from collections.abc import Callable, Generator
 from types import FrameType
@@ -60,9 +59,7 @@ class EdgeServer(SideServer):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # All is built that will stay: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        keep_for_good()
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
 
@@ -81,7 +78,6 @@ class EdgeServer(SideServer):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        signal.signal(signal.SIGHUP, _no_reload)
         with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
@@ -107,8 +103,11 @@ async def run(
         await task
 
 
-def _no_reload(sig: int, frame: FrameType | None) -> None:
-    _LOG.warning("a reload is not supported yet: restart to take the configuration anew")
+def keep_for_good() -> None:
+    """All is built that will stay: the collector need not look at it again."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def edge_config(
@@ -125,23 +124,44 @@ def edge_config(
 
     Times in seconds; the rest as `EdgeProtocol` has it.
     """
-    settings = {
-        "lane": staticmethod(lane),
-        "refusal": staticmethod(refusal),
-        "max_head": max_head,
-        "heads": OrdinaryHeads(),
-        "header_timeout": header_timeout,
-    }
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
-        http=type("BoundProtocol", (EdgeProtocol,), settings),
+        http=type("BoundProtocol", (EdgeProtocol,), {"heads": OrdinaryHeads()}),
         lifespan="on",
-        timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # any number will do
-        timeout_graceful_shutdown=graceful_shutdown,  # type: ignore[arg-type]
         server_header=False,
         date_header=False,
         **_PLAIN,
     )
+    renew(
+        config,
+        lane=lane,
+        refusal=refusal,
+        max_head=max_head,
+        header_timeout=header_timeout,
+        keep_alive=keep_alive,
+        graceful_shutdown=graceful_shutdown,
+    )
+    return config
+
+
+def renew(
+    config: uvicorn.Config,
+    *,
+    lane: Any,
+    refusal: Callable[[GatewayError], bytes],
+    max_head: int,
+    header_timeout: float,
+    keep_alive: float,
+    graceful_shutdown: float,
+) -> None:
+    """From now on each request of every connection, open or not, is answered by this lane."""
+    protocol: Any = config.http
+    protocol.lane = staticmethod(lane)
+    protocol.refusal = staticmethod(refusal)
+    protocol.max_head = max_head
+    protocol.header_timeout = header_timeout
+    config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # any number will do
+    config.timeout_graceful_shutdown = graceful_shutdown  # type: ignore[assignment]
 
 
 def side_config(app: Any) -> uvicorn.Config:
