@@ -21,7 +21,7 @@ from gateway.limits import Limiter
 from gateway.profiles import Profiles
 from gateway.proxy import Proxy
 from gateway.routing import RouteTable
-from gateway.telemetry.access_log import AccessLog, to_stdout
+from gateway.telemetry.access_log import AccessLog, to_shared_stdout, to_stdout
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.issuer import Issuer
@@ -225,7 +225,8 @@ def _revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
 def _access_log(config: Config) -> AccessLog | None:
     if not config.logging.access_log:
         return None
-    return AccessLog(to_stdout, form=config.logging.format, wall=time.time)
+    write = to_shared_stdout if config.server.workers > 1 else to_stdout
+    return AccessLog(write, form=config.logging.format, wall=time.time)
 
 
 def create_app(config: Config) -> Gateway:

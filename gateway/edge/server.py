@@ -171,5 +171,24 @@ def side_config(app: Any) -> uvicorn.Config:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises OSError where the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    return socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
+
+
+def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
+    """Several listening sockets on one address, among which the kernel spreads connections."""
+    with contextlib.ExitStack() as opened:
+        if port:  # else a second gateway would share the address without a word
+            listen(host, port).close()
+        listeners: list[socket.socket] = []
+        for _ in range(number):
+            listener = socket.create_server(
+                (host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
+            )
+            listeners.append(opened.enter_context(listener))
+            port = listener.getsockname()[1]
+        opened.pop_all()
+    return listeners
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

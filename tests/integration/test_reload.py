@@ -43,7 +43,7 @@ async def test_no_request_fails_over_ten_reloads_under_load(
             assert code == 0, said
             await load.until_answered(1000)
     with capsys.disabled():
-        print(f"\n    10 reloads under load: {load.answered} answered, longest {load.longest:.3f} s")
+        print(f"\n    10 reloads: {load.answered} answered, the longest in {load.longest:.3f} s")
     assert (load.lost, load.raced, load.refused) == ([], 0, 0)
     assert set(load.statuses) == {200}
     assert load.answered >= 10_000
