@@ -8,11 +8,14 @@ Rules
 import asyncio
 import contextlib
 import itertools
+import logging
 import pickle
 import socket
 import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
+
+_LOG = logging.getLogger(__name__)
 
 _LENGTH = struct.Struct("!I")
 
@@ -91,4 +94,9 @@ class Channel:
             self._waiting[number].set_result(value)
 
     async def _reply(self, number: int, verb: str, argument: Any) -> None:
-        self._send((number, None, await self._answer(verb, argument)))
+        try:
+            answer = await self._answer(verb, argument)
+        except Exception as error:  # noqa: BLE001 - logged; who asked must not wait in vain
+            _LOG.exception("the call %s failed", verb)
+            answer = f"{verb} failed: {type(error).__name__}"
+        self._send((number, None, answer))

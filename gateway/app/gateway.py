@@ -72,6 +72,7 @@ class Gateway:
             self.take_over()
         self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
+        self._uses_state = False
         self._stops_by = math.inf
         self.lane = self._lane(config)
 
@@ -128,6 +129,7 @@ class Gateway:
         for upstream in self.upstreams.values():
             upstream.start()
         await self.state.start()
+        self._uses_state = True
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
         if sources:
             # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
@@ -170,7 +172,9 @@ class Gateway:
         await asyncio.gather(*self._background, return_exceptions=True)
         for upstream in self.upstreams.values():
             await upstream.stop()
-        await self.state.stop()
+        if self._uses_state:
+            self._uses_state = False
+            await self.state.stop()
         await self._client.aclose()
         if self._access_log is not None:
             self._access_log.flush()

@@ -54,8 +54,13 @@ class Worker:
             new = Gateway(config, predecessor=now)
         except KeyMaterialError as error:
             return str(error)
-        await new.start()
         self._next = new
+        try:
+            await new.start()
+        except Exception as error:  # noqa: BLE001 - logged; the old gateway goes on
+            _LOG.exception("the new configuration can't start")
+            await self.abort()
+            return f"can't start: {type(error).__name__}"
         if new.state is now.state or await new.view.wait_until_whole(STORE_ON_RELOAD):
             return None
         why = new.unready_because()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import select
 import socket
 from collections.abc import Callable, Generator
 from types import FrameType
@@ -15,6 +16,7 @@ from gateway.edge.protocol import EdgeProtocol
 from gateway.errors import GatewayError
 
 BACKLOG = 2048
+LAST_CALL = 0.5  # seconds that a stop leaves connections without a request open
 
 # uvicorn keeps its hands off logging, WebSocket and forwarding headers (`upstream/forwarded.py`
 # decides whom to believe).
@@ -41,6 +43,24 @@ class SideServer(uvicorn.Server):
                 if isinstance(connection, EdgeProtocol):
                     connection.sweep(now, self.config.timeout_keep_alive)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes who has connected already, and gives who waits the time for one more request."""
+        await _accept_queued(sockets or [])
+        closing = asyncio.create_task(self._close_waiting())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+
+    async def _close_waiting(self) -> None:
+        grace = self.config.timeout_graceful_shutdown
+        await asyncio.sleep(LAST_CALL if grace is None else min(LAST_CALL, grace / 2))
+        while True:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, EdgeProtocol):
+                    connection.end_waiting()
+            await asyncio.sleep(LAST_CALL / 10)
 
 
 class EdgeServer(SideServer):
@@ -81,6 +101,14 @@ class EdgeServer(SideServer):
         with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
+
+
+async def _accept_queued(sockets: list[socket.socket]) -> None:
+    """Lets the loop accept what is in the queues, which would be reset when they are closed."""
+    for _ in range(BACKLOG):
+        if not select.select(sockets, [], [], 0)[0]:
+            return
+        await asyncio.sleep(0)
 
 
 async def run(
