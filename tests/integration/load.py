@@ -74,7 +74,7 @@ class Load:
         is_new: bool,
         request: bytes = REQUEST,
     ) -> bool:
-        """Whether it was answered."""
+        """Whether it was answered, and the connection goes on."""
         began, head = time.perf_counter(), b""
         try:
             async with asyncio.timeout(PATIENCE):
@@ -92,7 +92,7 @@ class Load:
             return False
         self.statuses[int(head[9:12])] += 1
         self.longest = max(self.longest, time.perf_counter() - began)
-        return True
+        return b"\r\nconnection: close\r\n" not in head.lower()
 
     def _miss(self, is_loss: bool, why: str) -> None:
         if is_loss:
