@@ -114,9 +114,9 @@ class Load:
 
 async def _read_body(reader: asyncio.StreamReader, head: bytes) -> None:
     if b"transfer-encoding: chunked" in head:
-        while (size := int(await reader.readline(), 16)) > 0:
+        while (size := int(await reader.readuntil(b"\r\n"), 16)) > 0:
             await reader.readexactly(size + 2)
-        await reader.readline()
+        await reader.readexactly(2)
         return
     place = head.find(b"content-length:")
     await reader.readexactly(int(head[place + 15 :].split(b"\r\n", 1)[0]))
