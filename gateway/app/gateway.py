@@ -15,6 +15,7 @@ from gateway.app.state import State
 from gateway.app.token_paths import open_sessions, token_paths
 from gateway.config import Config
 from gateway.edge.asgi import AsgiLane
+from gateway.edge.lane import Lane
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.limits import Limiter
@@ -83,7 +84,7 @@ class Gateway:
             config, issuers=self._issuers, upstreams=self.upstreams, profiles=self.profiles
         )
         local = self.state.local
-        return AsgiLane(
+        shared = Lane(
             proxy=Proxy(
                 table=table,
                 own=token_paths(
@@ -111,6 +112,9 @@ class Gateway:
             request_ids=RequestIds(os.urandom(6).hex().encode()),
             access_log=self._access_log,
             metrics=self.metrics.requests,
+        )
+        return AsgiLane(
+            shared,
             body_timeout=server.body_timeout,
             limiter=Limiter(store=self.store, local=local),
             end_sessions=self._end_sessions,
@@ -193,7 +197,7 @@ class Gateway:
 
     def refusal_bytes(self, error: GatewayError) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed."""
-        return self.lane.refusal_bytes(error)
+        return self.lane.shared.refusal_bytes(error)
 
     def _inherit_keys(self, predecessor: "Gateway") -> None:
         """Keys that were fetched for an issuer that has not changed are not fetched again."""
