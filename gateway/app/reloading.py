@@ -59,8 +59,9 @@ class Reloader:
         if faults:
             return _refused(faults)
         self.config = new
+        told = await asyncio.to_thread(changes, old, new)
         doubts = (f"warning: {doubt}" for doubt in loaded.warnings)
-        return Outcome(True, ("reloaded", *(changes(old, new) or ["nothing has changed"]), *doubts))
+        return Outcome(True, ("reloaded", *(told or ["nothing has changed"]), *doubts))
 
 
 def _refused(lines: list[str]) -> Outcome:
