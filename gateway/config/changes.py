@@ -36,8 +36,10 @@ def _differences(path: KeyPath, old: Any, new: Any) -> Iterator[tuple[KeyPath, A
     if old == new:
         return
     before, after = _items(old), _items(new)
-    if old == () or new == ():
-        before, after = before or {}, after or {}
+    if old == () and after is not None:
+        before = {}
+    if new == () and before is not None:
+        after = {}
     if before is None or after is None:
         yield path, old, new
         return
