@@ -47,6 +47,10 @@ class SideServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes who has connected already, and gives who waits the time for one more request."""
         await _accept_queued(sockets or [])
+        protocol = self.config.http
+        if isinstance(protocol, type) and issubclass(protocol, EdgeProtocol):
+            # Also for who was accepted just now, and is no connection of the server's yet.
+            protocol.is_leaving, protocol.is_fast = True, False
         closing = asyncio.create_task(self._close_waiting())
         try:
             await super().shutdown(sockets)

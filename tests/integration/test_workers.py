@@ -149,16 +149,19 @@ def test_requests_of_the_other_workers_live_on(own_echo: RunningEcho, run_gatewa
     assert answered == mine
 
 
-async def test_a_stop_under_load_loses_nothing(echo: str, run_gateway: Run, say: Say) -> None:
-    gateway = run_gateway(config(echo))
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_stop_under_load_loses_nothing(
+    echo: str, run_gateway: Run, say: Say, workers: int
+) -> None:
+    gateway = run_gateway(config(echo, workers=workers))
     async with under_load(gateway) as load:
         began = time.perf_counter()
         gateway.process.terminate()
         await asyncio.to_thread(gateway.process.finish)  # raises unless the exit code is 0
         took = time.perf_counter() - began
     say(
-        f"SIGTERM under load: {load.answered} answered, {len(load.lost)} lost, {load.raced} raced, "
-        f"ended after {took:.2f} s"
+        f"SIGTERM with {workers} worker(s) under load: {load.answered} answered, "
+        f"{len(load.lost)} lost, {load.raced} raced, ended after {took:.2f} s"
     )
     assert (load.lost, load.raced, set(load.statuses)) == ([], 0, {200})
 
