@@ -89,7 +89,8 @@ class Worker:
 
     def drain(self) -> None:
         """Announces that this worker is about to stop: readiness fails first."""
-        self.gateway.drain()
+        for gateway in (self.gateway, *self._retiring):
+            gateway.drain()
 
     async def stop(self) -> None:
         """Ends all gateways; whoever is to finish requests has done so."""

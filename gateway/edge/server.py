@@ -17,6 +17,7 @@ from gateway.errors import GatewayError
 
 BACKLOG = 2048
 LAST_CALL = 0.5  # seconds that a stop leaves connections without a request open
+ENDING = 0.75  # … that are kept of the grace, for the process to have ended when it is over
 
 # uvicorn keeps its hands off logging, WebSocket and forwarding headers (`upstream/forwarded.py`
 # decides whom to believe).
@@ -193,7 +194,8 @@ def renew(
     protocol.max_head = max_head
     protocol.header_timeout = header_timeout
     config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # any number will do
-    config.timeout_graceful_shutdown = graceful_shutdown  # type: ignore[assignment]
+    until_cut = graceful_shutdown - min(ENDING, graceful_shutdown / 4)
+    config.timeout_graceful_shutdown = until_cut  # type: ignore[assignment]
 
 
 def side_config(app: Any) -> uvicorn.Config:
