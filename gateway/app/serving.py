@@ -52,11 +52,15 @@ async def _serve_alone(
     worker = Worker(config)
     (public,) = listeners
 
+    has_started = asyncio.Event()
+
     def announce() -> None:
+        has_started.set()
         _announce(public.getsockname(), private.getsockname())
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
 
     async def apply(new: Config) -> list[str]:
+        await has_started.wait()
         why = await worker.prepare(new)
         if why is not None:
             return [why]
