@@ -1,4 +1,4 @@
-"""Everything that one worker holds, built from the configuration."""
+"""Everything that answers by one configuration; a reload builds another one in its place."""
 
 import asyncio
 import logging
@@ -11,7 +11,8 @@ import httpx
 
 from gateway.admission import Admission, HeadLimits
 from gateway.app.sites import Sites
-from gateway.app.token_paths import open_sessions, open_store, open_view, token_paths
+from gateway.app.state import State
+from gateway.app.token_paths import open_sessions, token_paths
 from gateway.config import Config
 from gateway.edge.asgi import AsgiLane
 from gateway.edge.lane import Lane
@@ -22,8 +23,7 @@ from gateway.limits import Limiter
 from gateway.profiles import Profiles
 from gateway.proxy import Proxy
 from gateway.routing import RouteTable
-from gateway.stores import MemoryStore
-from gateway.telemetry.access_log import AccessLog, to_stdout
+from gateway.telemetry.access_log import AccessLog, to_shared_stdout, to_stdout
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.issuer import Issuer
@@ -37,15 +37,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Everything that one worker holds. An ASGI application; `start` and `stop` are its lifespan.
+    """Everything that answers by one configuration. An ASGI application; `start` and `stop` are
+    its lifespan.
 
-    Raises KeyMaterialError where an issuer's keys are unfit.
+    From a `predecessor` it takes the metrics, the open WebSockets, and the state and the published
+    keys that are good for this configuration too. Raises KeyMaterialError where an issuer's keys
+    are unfit.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, predecessor: "Gateway | None" = None) -> None:
         self.config = config
         self.is_ready = False
-        self.metrics = Metrics()
+        self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
         self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
         self._issuers = {
             name: Issuer.build(
@@ -53,20 +56,28 @@ class Gateway:
             )
             for name, settings in config.issuers.items()
         }
+        if predecessor is not None:
+            self._inherit_keys(predecessor)
         self.profiles = Profiles(config.issuers)
         self.upstreams = {
             name: Upstream.build(name, settings) for name, settings in config.upstreams.items()
         }
-        self.store = open_store(config)
-        self.view = open_view(config, store=self.store, metrics=self.metrics)
+        self.state: State = (
+            predecessor.state
+            if predecessor is not None and predecessor.state.serves(config)
+            else State(config, metrics=self.metrics)
+        )
+        self.store, self.view = self.state.store, self.state.view
         self.sessions = open_sessions(
             config, self._issuers, store=self.store, view=self.view, metrics=self.metrics
         )
-        self.metrics.store_up.set_function(lambda: self.store.is_up)
-        self.sockets = Sockets()
-        self.metrics.open_websockets.set_function(lambda: len(self.sockets))
+        self.sockets: Sockets = predecessor.sockets if predecessor else Sockets()
+        if predecessor is None:
+            self.take_over()
+            self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
+        self._uses_state = False
         self._stops_by = math.inf
         self.lane = self._lane(config)
 
@@ -76,7 +87,7 @@ class Gateway:
         sites = Sites(
             config, issuers=self._issuers, upstreams=self.upstreams, profiles=self.profiles
         )
-        local = self.store if self.store.is_local else MemoryStore(wall=time.time)
+        local = self.state.local
         shared = Lane(
             proxy=Proxy(
                 table=table,
@@ -126,24 +137,35 @@ class Gateway:
         """Opens what serving needs; ready when it returns, but for what an outage withholds."""
         for upstream in self.upstreams.values():
             upstream.start()
-        await self.store.start(self.view)
-        self._background.append(asyncio.create_task(self.view.run(), name="revocations"))
+        await self.state.start()
+        self._uses_state = True
         self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
         if sources:
             # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
-            fetches = [asyncio.create_task(source.refresh()) for source in sources]
-            await asyncio.wait(fetches, timeout=KEYS_AT_START)
+            fetches = [
+                asyncio.create_task(source.refresh()) for source in sources if not source.has_keys
+            ]
+            if fetches:
+                await asyncio.wait(fetches, timeout=KEYS_AT_START)
             self._background += fetches
             self._background += [asyncio.create_task(source.run()) for source in sources]
         if not await self.view.wait_until_whole(STORE_AT_START):
             _LOG.warning("the revocations are not loaded yet: is the store up?")
         self.is_ready = True
 
+    def take_over(self) -> None:
+        """Becomes the one that answers: the metrics tell of its store."""
+        self.metrics.store_up.set_function(lambda: self.store.is_up)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a request is under way here."""
+        return self.lane.running > 0 or any(each.is_in_use for each in self.upstreams.values())
+
     def drain(self) -> None:
         """Announces that this worker is about to stop: readiness fails first."""
         self.is_ready = False
-        self.sockets.drain()
         patience = self.config.server.graceful_shutdown
         self._stops_by = min(self._stops_by, time.monotonic() + patience)
 
@@ -160,7 +182,9 @@ class Gateway:
         await asyncio.gather(*self._background, return_exceptions=True)
         for upstream in self.upstreams.values():
             await upstream.stop()
-        await self.store.stop()
+        if self._uses_state:
+            self._uses_state = False
+            await self.state.stop()
         await self._client.aclose()
         if self._access_log is not None:
             self._access_log.flush()
@@ -180,6 +204,15 @@ class Gateway:
     def refusal_bytes(self, error: GatewayError) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed."""
         return self.lane.shared.refusal_bytes(error)
+
+    def _inherit_keys(self, predecessor: "Gateway") -> None:
+        """Keys that were fetched for an issuer that has not changed are not fetched again."""
+        for name, issuer in self._issuers.items():
+            before = predecessor._issuers.get(name)
+            if before is None or before.config != issuer.config:
+                continue
+            if issuer.source is not None and before.source is not None:
+                issuer.source.inherit(before.source)
 
     async def _end_sessions(self, identity: Identity) -> None:
         sessions = self.sessions[identity.issuer]
@@ -214,7 +247,8 @@ def _revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
 def _access_log(config: Config) -> AccessLog | None:
     if not config.logging.access_log:
         return None
-    return AccessLog(to_stdout, form=config.logging.format, wall=time.time)
+    write = to_shared_stdout if config.server.workers > 1 else to_stdout
+    return AccessLog(write, form=config.logging.format, wall=time.time)
 
 
 def create_app(config: Config) -> Gateway:

@@ -53,7 +53,9 @@ class ServerConfig(Section):
 
     host: Text = key("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: ListenPort = key(8080, description="Port to listen on; 0 takes any free one.")
-    workers: Count = key(1, description="Processes that serve; more than one needs Redis.")
+    workers: Count = key(
+        1, description="Processes that serve; with sessions, more than one needs Redis."
+    )
     trusted_proxies: tuple[Network, ...] = key(
         (), description="Networks whose X-Forwarded-* are believed, read right to left."
     )

@@ -58,12 +58,14 @@ class AsgiLane:
         self._limiter = limiter
         self._end_sessions = end_sessions
         self._sockets = sockets
+        self.running = 0  # requests under way here; those of the fast lane are their upstream's
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
         started = self.shared.clock()
         status, reason, is_open = 499, "", False
         request_id = self.shared.id_of(request)
+        self.running += 1
         try:
             decision = await self._decided(request, request_id)
             if isinstance(decision, Call):
@@ -99,6 +101,7 @@ class AsgiLane:
             reason = ShuttingDown().reason
             raise
         finally:
+            self.running -= 1
             if not is_open:  # else that is told at its end
                 self.shared.log(request, request_id, status=status, reason=reason, started=started)
 

@@ -13,6 +13,8 @@ class Patience(HttpToolsProtocol):
 
     header_timeout: float  # for a whole head
     idle_since: float | None = None  # the loop's time; None while a request is under way
+    is_fast = True  # whether what can goes by the fast lane
+    is_leaving = False  # whether the next answer is the last
     _is_in_head = False
     _head_timer: asyncio.TimerHandle | None = None
     _flushed = 0
@@ -32,6 +34,24 @@ class Patience(HttpToolsProtocol):
                 self.transport.close()
         elif now - self._flushed_since > CLIENT_STALL:
             self.transport.abort()
+
+    def shutdown(self) -> None:
+        """A graceful stop: the answer that comes next is the last.
+
+        A client that waits may be sending just now, so it is given time, see `end_waiting`.
+        """
+        self.is_leaving, self.is_fast = True, False
+        if not self._is_waiting and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def end_waiting(self) -> None:
+        """Ends a connection on which nothing is under way."""
+        if self._is_waiting:
+            self.transport.close()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def _expect_head(self) -> None:
         """A head that came whole with its first byte, as most do, needs no timer."""

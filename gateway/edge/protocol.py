@@ -37,7 +37,6 @@ class EdgeProtocol(AsgiSide):
     piece of body, getting complete.
     """
 
-    is_fast = True  # whether what can goes by the fast lane
     heads: OrdinaryHeads
     max_head: int
     _is_between = True  # whether the parser has read its last message to the end
@@ -160,7 +159,8 @@ class EdgeProtocol(AsgiSide):
             lines=lines,
             may_upgrade=is_upgrade,
         )
-        self._keeps_alive = version == "1.1" and not is_upgrade and parser.should_keep_alive()
+        is_last = is_upgrade or self.is_leaving
+        self._keeps_alive = version == "1.1" and not is_last and parser.should_keep_alive()
         if self._answering is not None:
             self.flow.pause_reading()
             if not self.pipeline:

@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import gc
-import logging
-import signal
+import select
 import socket
 from collections.abc import Callable, Generator
 from types import FrameType
@@ -19,8 +18,8 @@ from gateway.errors import GatewayError
 from gateway.upstream.keepalive import probe_when_silent
 
 BACKLOG = 2048
-
-_LOG = logging.getLogger(__name__)
+LAST_CALL = 0.5  # seconds that a stop leaves connections without a request open
+ENDING = 0.75  # … that are kept of the grace, for the process to have ended when it is over
 
 # uvicorn keeps its hands off logging, WebSocket and forwarding headers (`upstream/forwarded.py`
 # decides whom to believe).
@@ -48,6 +47,28 @@ class SideServer(uvicorn.Server):
                     connection.sweep(now, self.config.timeout_keep_alive)
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes who has connected already, and gives who waits the time for one more request."""
+        await _accept_queued(sockets or [])
+        protocol = self.config.http
+        if isinstance(protocol, type) and issubclass(protocol, EdgeProtocol):
+            # Also for who was accepted just now, and is no connection of the server's yet.
+            protocol.is_leaving, protocol.is_fast = True, False
+        closing = asyncio.create_task(self._close_waiting())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+
+    async def _close_waiting(self) -> None:
+        grace = self.config.timeout_graceful_shutdown
+        await asyncio.sleep(LAST_CALL if grace is None else min(LAST_CALL, grace / 2))
+        while True:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, EdgeProtocol):
+                    connection.end_waiting()
+            await asyncio.sleep(LAST_CALL / 10)
+
 
 class EdgeServer(SideServer):
     """The public listener. `on_stop` is called at once when a signal asks to stop."""
@@ -65,9 +86,7 @@ class EdgeServer(SideServer):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # All is built that will stay: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        keep_for_good()
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
 
@@ -86,10 +105,17 @@ class EdgeServer(SideServer):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        signal.signal(signal.SIGHUP, _no_reload)
         with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
+
+
+async def _accept_queued(sockets: list[socket.socket]) -> None:
+    """Lets the loop accept what is in the queues, which would be reset when they are closed."""
+    for _ in range(BACKLOG):
+        if not select.select(sockets, [], [], 0)[0]:
+            return
+        await asyncio.sleep(0)
 
 
 async def run(
@@ -112,8 +138,11 @@ async def run(
         await task
 
 
-def _no_reload(sig: int, frame: FrameType | None) -> None:
-    _LOG.warning("a reload is not supported yet: restart to take the configuration anew")
+def keep_for_good() -> None:
+    """All is built that will stay: the collector need not look at it again."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def edge_config(
@@ -130,23 +159,45 @@ def edge_config(
 
     Times in seconds; the rest as `EdgeProtocol` has it.
     """
-    settings = {
-        "lane": staticmethod(lane),
-        "refusal": staticmethod(refusal),
-        "max_head": max_head,
-        "heads": OrdinaryHeads(),
-        "header_timeout": header_timeout,
-    }
-    return uvicorn.Config(
+    config = uvicorn.Config(
         app,
-        http=type("BoundProtocol", (EdgeProtocol,), settings),
+        http=type("BoundProtocol", (EdgeProtocol,), {"heads": OrdinaryHeads()}),
         lifespan="on",
-        timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # any number will do
-        timeout_graceful_shutdown=graceful_shutdown,  # type: ignore[arg-type]
         server_header=False,
         date_header=False,
         **_PLAIN,
     )
+    renew(
+        config,
+        lane=lane,
+        refusal=refusal,
+        max_head=max_head,
+        header_timeout=header_timeout,
+        keep_alive=keep_alive,
+        graceful_shutdown=graceful_shutdown,
+    )
+    return config
+
+
+def renew(
+    config: uvicorn.Config,
+    *,
+    lane: Any,
+    refusal: Callable[[GatewayError], bytes],
+    max_head: int,
+    header_timeout: float,
+    keep_alive: float,
+    graceful_shutdown: float,
+) -> None:
+    """From now on each request of every connection, open or not, is answered by this lane."""
+    protocol: Any = config.http
+    protocol.lane = staticmethod(lane)
+    protocol.refusal = staticmethod(refusal)
+    protocol.max_head = max_head
+    protocol.header_timeout = header_timeout
+    config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # any number will do
+    until_cut = graceful_shutdown - min(ENDING, graceful_shutdown / 4)
+    config.timeout_graceful_shutdown = until_cut  # type: ignore[assignment]
 
 
 def side_config(app: Any) -> uvicorn.Config:
@@ -156,7 +207,27 @@ def side_config(app: Any) -> uvicorn.Config:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises OSError where the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener = socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
     probe_when_silent(listener)
     return listener
+
+
+def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
+    """Several listening sockets on one address, among which the kernel spreads connections."""
+    with contextlib.ExitStack() as opened:
+        if port:  # else a second gateway would share the address without a word
+            listen(host, port).close()
+        listeners: list[socket.socket] = []
+        for _ in range(number):
+            listener = socket.create_server(
+                (host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
+            )
+            probe_when_silent(listener)
+            listeners.append(opened.enter_context(listener))
+            port = listener.getsockname()[1]
+        opened.pop_all()
+    return listeners
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -50,6 +50,7 @@ class Upstream:
         self._answers = OrdinaryAnswers()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweeper: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     @classmethod
     def build(cls, name: str, settings: UpstreamConfig) -> "Upstream":
@@ -76,10 +77,16 @@ class Upstream:
     def idle_connections(self) -> int:
         return len(self._idle)
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a request is under way here."""
+        return bool(self._busy or self._connecting or self._waiters)
+
     def start(self) -> None:
         self._sweeper = asyncio.create_task(self._sweep(), name=f"sweeper {self.name}")
 
     async def stop(self) -> None:
+        self._is_stopped = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -101,6 +108,8 @@ class Upstream:
 
         Raises UpstreamError: refused (502), timed out (504), saturated (503).
         """
+        if self._is_stopped:  # nobody would look after the connection
+            raise UpstreamError.refused()
         deadline = asyncio.get_running_loop().time() + self.limits.connect
         while self.open_connections >= self.limits.connections:
             await self._wait_for_place(deadline)
