@@ -13,7 +13,7 @@ import uvicorn
 
 from gateway.app.gateway import Gateway
 from gateway.config import Config
-from gateway.edge.server import edge_config, keep_for_good, renew
+from gateway.edge.server import EdgeSettings, edge_config, keep_for_good, renew
 from gateway.telemetry.logs import configure_logging
 from gateway.tokens.keys import KeyMaterialError
 
@@ -28,7 +28,7 @@ class Worker:
 
     def __init__(self, config: Config) -> None:
         self.gateway = Gateway(config)
-        self.edge: uvicorn.Config = edge_config(self, **_edge_settings(self.gateway))
+        self.edge: uvicorn.Config = edge_config(self, edge_settings(self.gateway))
         self._next: Gateway | None = None
         self._retiring: dict[Gateway, asyncio.Task[None]] = {}
 
@@ -76,7 +76,7 @@ class Worker:
             return
         self._next, self.gateway = None, new
         new.take_over()
-        renew(self.edge, **_edge_settings(new))
+        renew(self.edge, edge_settings(new))
         configure_logging(new.config.logging.level, new.config.logging.format)
         patience = new.config.server.graceful_shutdown
         self._retiring[old] = asyncio.create_task(self._retire(old, patience), name="retiring")
@@ -123,13 +123,15 @@ class Worker:
         return f"<Worker ready={self.gateway.is_ready} retiring={len(self._retiring)}>"
 
 
-def _edge_settings(gateway: Gateway) -> dict[str, Any]:
+def edge_settings(gateway: Gateway) -> EdgeSettings:
+    """How the public listener of this gateway is to be."""
     server = gateway.config.server
-    return {
-        "lane": gateway.lane,
-        "refusal": gateway.refusal_bytes,
-        "max_head": gateway.max_head,
-        "header_timeout": server.header_timeout,
-        "keep_alive": server.keep_alive,
-        "graceful_shutdown": server.graceful_shutdown,
-    }
+    return EdgeSettings(
+        lane=gateway.lane,
+        refusal=gateway.refusal_bytes,
+        max_head=gateway.max_head,
+        max_connections=server.max_connections,
+        header_timeout=server.header_timeout,
+        keep_alive=server.keep_alive,
+        graceful_shutdown=server.graceful_shutdown,
+    )

@@ -77,7 +77,10 @@ class ServerConfig(Section):
     max_body_size: Size = key(
         "100MiB", description="Largest request body; 413 above; a route may override it."
     )
-    max_connections: Count = key(10000, description="Most client connections of one worker.")
+    max_connections: Count = key(
+        10000,
+        description="Most client connections of one worker; one more is answered 503 and closed.",
+    )
     revocation_sweep: PositiveDuration = key(
         "500ms", description="How often open sockets and streams of ended sessions are looked for."
     )

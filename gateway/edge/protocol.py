@@ -21,7 +21,7 @@ from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
 from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.splice import Held
-from gateway.errors import RequestRefused
+from gateway.errors import RequestRefused, TooManyConnections
 from gateway.request import RequestHead
 
 MAX_QUICK = 16  # requests of one read that are decided at once, without a pause for others
@@ -34,14 +34,15 @@ class EdgeProtocol(AsgiSide):
 
     `lane` is the ASGI application for HTTP, `refusal` words what can't be parsed, `heads` reads
     what needs no full parser, `max_head` is the most bytes that may come without a head, or a
-    piece of body, getting complete.
+    piece of body, getting complete, `max_connections` how many may be open at once.
     """
 
     heads: OrdinaryHeads
     max_head: int
+    max_connections: int
     _is_between = True  # whether the parser has read its last message to the end
     _pending: RequestHead | None = None  # a head whose message is not whole yet
-    _held: bytes = b""  # … and what is here of its body
+    _held: bytearray  # … and what is here of its body
     _lines: list[bytes]
     _quick = 0
     _unframed = 0
@@ -49,7 +50,11 @@ class EdgeProtocol(AsgiSide):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self._expect_head()
+        if len(self.connections) > self.max_connections:
+            transport.write(self.refusal(TooManyConnections()))
+            transport.close()
+        else:
+            self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
@@ -170,7 +175,7 @@ class EdgeProtocol(AsgiSide):
             self._answer(self._cycle_of(request))
         else:  # the fast lane's, if the rest of it is here
             self._quick += 1
-            self._pending, self._held = request, b""
+            self._pending, self._held = request, bytearray()
 
     def on_body(self, body: bytes) -> None:
         self._unframed = 0
@@ -241,7 +246,7 @@ class EdgeProtocol(AsgiSide):
     def _answer_pending(self, *, is_whole: bool) -> None:
         request, self._pending = self._pending, None
         assert request is not None  # asked by who knows
-        keep_alive, body = self._keeps_alive, self._held
+        keep_alive, body = self._keeps_alive, bytes(self._held)
         if not (
             is_whole and fast.answer(self, self.lane.shared, request, body, keep_alive=keep_alive)
         ):
@@ -249,7 +254,7 @@ class EdgeProtocol(AsgiSide):
 
     def _give_to_asgi(self, request: RequestHead, body: bytes, *, is_whole: bool) -> None:
         cycle = self._cycle_of(request)
-        cycle.body, cycle.more_body = body, not is_whole
+        cycle.body, cycle.more_body = bytearray(body), not is_whole
         self._answer(cycle)
 
     def _has_body(self) -> bool:

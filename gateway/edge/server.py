@@ -6,6 +6,7 @@ import gc
 import select
 import socket
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -145,20 +146,24 @@ def keep_for_good() -> None:
     gc.freeze()
 
 
-def edge_config(
-    app: Any,
-    *,
-    lane: Any,
-    refusal: Callable[[GatewayError], bytes],
-    max_head: int,
-    header_timeout: float,
-    keep_alive: float,
-    graceful_shutdown: float,
-) -> uvicorn.Config:
-    """How the public listener runs: `app` has the lifespan, `lane` answers.
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """What the configuration says of the public listener.
 
     Times in seconds; the rest as `EdgeProtocol` has it.
     """
+
+    lane: Any
+    refusal: Callable[[GatewayError], bytes]
+    max_head: int
+    max_connections: int
+    header_timeout: float
+    keep_alive: float
+    graceful_shutdown: float
+
+
+def edge_config(app: Any, settings: EdgeSettings) -> uvicorn.Config:
+    """How the public listener runs; of `app` it runs the lifespan."""
     config = uvicorn.Config(
         app,
         http=type("BoundProtocol", (EdgeProtocol,), {"heads": OrdinaryHeads()}),
@@ -167,36 +172,21 @@ def edge_config(
         date_header=False,
         **_PLAIN,
     )
-    renew(
-        config,
-        lane=lane,
-        refusal=refusal,
-        max_head=max_head,
-        header_timeout=header_timeout,
-        keep_alive=keep_alive,
-        graceful_shutdown=graceful_shutdown,
-    )
+    renew(config, settings)
     return config
 
 
-def renew(
-    config: uvicorn.Config,
-    *,
-    lane: Any,
-    refusal: Callable[[GatewayError], bytes],
-    max_head: int,
-    header_timeout: float,
-    keep_alive: float,
-    graceful_shutdown: float,
-) -> None:
-    """From now on each request of every connection, open or not, is answered by this lane."""
+def renew(config: uvicorn.Config, settings: EdgeSettings) -> None:
+    """From now on each request of every connection, open or not, is answered by these."""
     protocol: Any = config.http
-    protocol.lane = staticmethod(lane)
-    protocol.refusal = staticmethod(refusal)
-    protocol.max_head = max_head
-    protocol.header_timeout = header_timeout
-    config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # any number will do
-    until_cut = graceful_shutdown - min(ENDING, graceful_shutdown / 4)
+    protocol.lane = staticmethod(settings.lane)
+    protocol.refusal = staticmethod(settings.refusal)
+    protocol.max_head = settings.max_head
+    protocol.max_connections = settings.max_connections
+    protocol.header_timeout = settings.header_timeout
+    config.timeout_keep_alive = settings.keep_alive  # type: ignore[assignment]  # any number will do
+    grace = settings.graceful_shutdown
+    until_cut = grace - min(ENDING, grace / 4)
     config.timeout_graceful_shutdown = until_cut  # type: ignore[assignment]
 
 
