@@ -16,6 +16,7 @@ from gateway.app.token_paths import open_sessions, token_paths
 from gateway.config import Config
 from gateway.edge.asgi import AsgiLane
 from gateway.edge.lane import Lane
+from gateway.edge.sockets import Sockets
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.limits import Limiter
@@ -39,8 +40,9 @@ class Gateway:
     """Everything that answers by one configuration. An ASGI application; `start` and `stop` are
     its lifespan.
 
-    From a `predecessor` it takes the metrics, and the state and the published keys that are good
-    for this configuration too. Raises KeyMaterialError where an issuer's keys are unfit.
+    From a `predecessor` it takes the metrics, the open WebSockets, and the state and the published
+    keys that are good for this configuration too. Raises KeyMaterialError where an issuer's keys
+    are unfit.
     """
 
     def __init__(self, config: Config, *, predecessor: "Gateway | None" = None) -> None:
@@ -69,8 +71,10 @@ class Gateway:
         self.sessions = open_sessions(
             config, self._issuers, store=self.store, view=self.view, metrics=self.metrics
         )
+        self.sockets: Sockets = predecessor.sockets if predecessor else Sockets()
         if predecessor is None:
             self.take_over()
+            self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
         self._uses_state = False
@@ -118,6 +122,7 @@ class Gateway:
             body_timeout=server.body_timeout,
             limiter=Limiter(store=self.store, local=local),
             end_sessions=self._end_sessions,
+            sockets=self.sockets,
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -126,7 +131,7 @@ class Gateway:
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await send({"type": "websocket.close", "code": 1008})  # they need the fast lane
 
     async def start(self) -> None:
         """Opens what serving needs; ready when it returns, but for what an outage withholds."""
@@ -134,6 +139,7 @@ class Gateway:
             upstream.start()
         await self.state.start()
         self._uses_state = True
+        self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
         if sources:
             # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
@@ -211,6 +217,14 @@ class Gateway:
     async def _end_sessions(self, identity: Identity) -> None:
         sessions = self.sessions[identity.issuer]
         await sessions.end_all_eventually(identity.user_id, why="revoke_on")
+
+    async def _end_revoked(self) -> None:
+        """Ends what sessions that are over still hold open."""
+        while True:
+            await asyncio.sleep(self.config.server.revocation_sweep)
+            self.sockets.end_revoked(self.view.has_ended)
+            for upstream in self.upstreams.values():
+                upstream.end_revoked(self.view.has_ended)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()

@@ -91,6 +91,7 @@ class Worker:
         """Announces that this worker is about to stop: readiness fails first."""
         for gateway in (self.gateway, *self._retiring):
             gateway.drain()
+        self.gateway.sockets.drain()
 
     async def stop(self) -> None:
         """Ends all gateways; whoever is to finish requests has done so."""

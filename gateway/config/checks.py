@@ -158,6 +158,11 @@ def _route(path: KeyPath, route: RouteConfig, parts: Parts) -> Findings:
         yield (*path, "auth"), f"{route.auth} needs issuers: [NAME]"
     if route.auth == "none" and route.require:
         yield (*path, "require"), "needs a token; auth is none"
+    if route.websocket is not None:
+        if route.auth == "none" and (route.websocket.subprotocol or route.websocket.query):
+            yield (*path, "websocket"), "names where a token stands; auth is none"
+        if route.methods is not None and "GET" not in route.methods:
+            yield (*path, "websocket"), "a WebSocket is asked for by GET, which methods leaves out"
     for index, name in enumerate(route.issuers):
         where = (*path, "issuers", index)
         if name not in parts.issuers:

@@ -78,6 +78,9 @@ class ServerConfig(Section):
         "100MiB", description="Largest request body; 413 above; a route may override it."
     )
     max_connections: Count = key(10000, description="Most client connections of one worker.")
+    revocation_sweep: PositiveDuration = key(
+        "500ms", description="How often open sockets and streams of ended sessions are looked for."
+    )
 
 
 class StoreConfig(Section):

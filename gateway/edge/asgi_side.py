@@ -8,6 +8,7 @@ from gateway.edge.asgi import AsgiLane
 from gateway.edge.cycle import EdgeCycle
 from gateway.edge.lane import path_of
 from gateway.edge.patience import Patience
+from gateway.edge.splice import Held
 from gateway.errors import GatewayError
 from gateway.request import RequestHead
 
@@ -37,6 +38,8 @@ class AsgiSide(Patience):
             "headers": request.headers,
             "gateway.lines": request.lines,
         }
+        if request.may_upgrade:
+            scope["gateway.connection"] = self
         cycle = EdgeCycle(
             scope,
             self.transport,
@@ -49,6 +52,16 @@ class AsgiSide(Patience):
         )
         self.cycle = cycle  # type: ignore[assignment]
         return cycle
+
+    def hand_over(self) -> bytes:
+        """Gives up the connection, which a socket takes; what came on it behind the request."""
+        held = self.parser.data if isinstance(self.parser, Held) else b""
+        self.parser = None  # type: ignore[assignment]  # ends `_serve`
+        self.pipeline.clear()
+        self._forget_head()
+        self.flow.resume_reading()
+        self.connections.discard(self)
+        return held
 
     def _answer(self, cycle: EdgeCycle) -> None:
         self._answering = cycle

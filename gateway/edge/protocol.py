@@ -20,6 +20,7 @@ from gateway.edge.asgi_side import AsgiSide
 from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
 from gateway.edge.ordinary_head import OrdinaryHeads
+from gateway.edge.splice import Held
 from gateway.errors import RequestRefused
 from gateway.request import RequestHead
 
@@ -80,8 +81,9 @@ class EdgeProtocol(AsgiSide):
             self.refuse(
                 RequestRefused(400, "request_invalid", "this is not a valid HTTP/1.1 request")
             )
-        except httptools.HttpParserUpgrade:
-            pass  # never tunnelled: the request is answered, and the connection ends
+        except httptools.HttpParserUpgrade as upgrade:
+            # The request is answered and the connection ends, unless the answer is a 101.
+            self.parser = Held(data[upgrade.args[0] :])  # type: ignore[assignment]
         if self._pending is not None:
             self._answer_pending(is_whole=False)
         if self._is_in_head and self._head_timer is None and not self.transport.is_closing():
@@ -155,6 +157,7 @@ class EdgeProtocol(AsgiSide):
             peer=client[0] if client else None,
             http_version=version,
             lines=lines,
+            may_upgrade=is_upgrade,
         )
         is_last = is_upgrade or self.is_leaving
         self._keeps_alive = version == "1.1" and not is_last and parser.should_keep_alive()

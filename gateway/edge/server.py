@@ -13,7 +13,9 @@ import uvicorn
 
 from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.protocol import EdgeProtocol
+from gateway.edge.splice import End
 from gateway.errors import GatewayError
+from gateway.upstream.keepalive import probe_when_silent
 
 BACKLOG = 2048
 LAST_CALL = 0.5  # seconds that a stop leaves connections without a request open
@@ -41,7 +43,7 @@ class SideServer(uvicorn.Server):
         if counter % 10 == 0:  # uvicorn ticks ten times a second
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, EdgeProtocol):
+                if isinstance(connection, EdgeProtocol | End):
                     connection.sweep(now, self.config.timeout_keep_alive)
         return await super().on_tick(counter)
 
@@ -93,7 +95,7 @@ class EdgeServer(SideServer):
             await super()._wait_tasks_to_complete()
         except asyncio.CancelledError:  # out of time: uvicorn cancels tasks, the fast lane has none
             for connection in list(self.server_state.connections):
-                if isinstance(connection, EdgeProtocol):
+                if isinstance(connection, EdgeProtocol | End):
                     connection.give_up()
             raise
 
@@ -205,7 +207,9 @@ def side_config(app: Any) -> uvicorn.Config:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises OSError where the address is taken or not ours."""
-    return socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
+    listener = socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
+    probe_when_silent(listener)
+    return listener
 
 
 def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
@@ -218,6 +222,7 @@ def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
             listener = socket.create_server(
                 (host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
             )
+            probe_when_silent(listener)
             listeners.append(opened.enter_context(listener))
             port = listener.getsockname()[1]
         opened.pop_all()

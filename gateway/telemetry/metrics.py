@@ -44,6 +44,12 @@ class Metrics:
             registry=self._registry,
         )
 
+        self.open_websockets = Gauge(
+            "gateway_open_websockets",
+            "WebSockets that are open here.",
+            registry=self._registry,
+        )
+
     def exposition(self) -> bytes:
         return generate_latest(self._registry)
 

@@ -6,11 +6,14 @@ idle connections before the upstream does (Gunicorn: 2 s), and ends exchanges th
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.config import ServerAddress, UpstreamConfig
-from gateway.errors import UpstreamError
+from gateway.errors import AuthenticationFailed, Flaw, UpstreamError
+from gateway.identity import Identity
 from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.keepalive import probe_when_silent
 from gateway.upstream.ordinary_answer import OrdinaryAnswers
 
 LONG_WAIT = 0.5  # seconds after which an exchange starts to watch for its client leaving
@@ -158,7 +161,8 @@ class Upstream:
         if server.path is not None:
             _, connection = await loop.create_unix_connection(protocol, server.path)
         else:
-            _, connection = await loop.create_connection(protocol, server.host, server.port)
+            transport, connection = await loop.create_connection(protocol, server.host, server.port)
+            probe_when_silent(transport.get_extra_info("socket"))
         return connection
 
     def _freed(self, connection: UpstreamConnection) -> None:
@@ -182,6 +186,14 @@ class Upstream:
             if not place.done():
                 place.set_result(None)
                 return
+
+    def end_revoked(self, has_ended: Callable[[Identity], bool]) -> None:
+        """Cuts the answers under way to bearers whose session has ended."""
+        for connection in list(self._busy):
+            exchange = connection.exchange
+            bearer = exchange.bearer if exchange is not None else None
+            if exchange is not None and bearer is not None and has_ended(bearer):
+                exchange.on_failure(AuthenticationFailed(Flaw.REVOKED, issuer=bearer.issuer))
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
