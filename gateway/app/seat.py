@@ -9,6 +9,7 @@ Rules
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -61,8 +62,7 @@ class Seat:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-P",
+                *_python(),
                 "-m",
                 "gateway.app.worker_process",
                 str(theirs.fileno()),
@@ -197,6 +197,12 @@ class Seat:
 
 async def _nothing(verb: str, argument: Any) -> None:
     """A worker asks nothing."""
+
+
+def _python() -> list[str]:
+    """The interpreter, which finds the modules that this process has found."""
+    has_directory = not {"", os.getcwd()}.isdisjoint(sys.path)  # `python -m gateway` looks there
+    return [sys.executable] if has_directory else [sys.executable, "-P"]
 
 
 def _told(code: int | None) -> str:

@@ -229,7 +229,7 @@ async def test_a_stop_in_the_middle_of_a_frame_hangs_up(tmp_path: Path) -> None:
 
 async def test_a_socket_that_opens_while_the_worker_stops_is_closed_at_once(tmp_path: Path) -> None:
     async with before(opening(echo), tmp_path) as (gateway, _):
-        gateway.gateway.drain()
+        gateway.gateway.sockets.drain()
         client = await opened(gateway)
         assert await client.rest() == b"\x88\x02\x03\xe9"
         await client.close()

@@ -205,3 +205,17 @@ async def test_the_log_has_a_line_at_the_end_of_a_socket_and_no_token(live: Live
     log = live.gateway.process.output()
     assert token not in log
     assert SECRET not in log
+
+
+async def test_a_socket_outlives_a_reload_and_still_ends_with_its_session(live: Live) -> None:
+    pair = live.log_in()
+    async with live.socket("/ws/ours/", token=pair["access"]) as socket:
+        code, said = await asyncio.to_thread(live.gateway.reload)
+        assert (code, said.splitlines()[0]) == (0, "reloaded")
+        await socket.send("still here")
+        assert await socket.recv() == "still here"
+        assert live.open_sockets() == 1
+        await asyncio.to_thread(live.log_out, pair)
+        with pytest.raises(ConnectionClosedError):
+            await asyncio.wait_for(socket.recv(), 5)
+        assert socket.close_code == 1008
