@@ -1,7 +1,6 @@
 """That part of a client connection which the ASGI lane answers: one task serves its requests."""
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.edge.asgi import AsgiLane
@@ -9,7 +8,6 @@ from gateway.edge.cycle import EdgeCycle
 from gateway.edge.lane import path_of
 from gateway.edge.patience import Patience
 from gateway.edge.splice import Held
-from gateway.errors import GatewayError
 from gateway.request import RequestHead
 
 if TYPE_CHECKING:
@@ -20,7 +18,6 @@ class AsgiSide(Patience):
     """Runs the lane. Subclasses parse, and call `_answer` when nothing else is being answered."""
 
     lane: AsgiLane
-    refusal: Callable[[GatewayError], bytes]
     _answering: "EdgeCycle | FastExchange | None" = None
     _call: asyncio.Future[None] | None = None  # wakes the server for the next request
     _is_served = False

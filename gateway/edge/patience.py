@@ -1,16 +1,21 @@
-"""How long a client is waited for: for a head, for the next request, for its reading."""
+"""How many clients there may be, and how long each is waited for: for a head, for the next request,
+for its reading.
+"""
 
 import asyncio
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.edge.cycle import CLIENT_STALL
-from gateway.errors import RequestRefused
+from gateway.errors import GatewayError, RequestRefused, TooManyConnections
 
 
 class Patience(HttpToolsProtocol):
     """The times of a client connection, in seconds. Subclasses tell where its requests are."""
 
+    max_connections: int  # that may be open at once
+    refusal: Callable[[GatewayError], bytes]
     header_timeout: float  # for a whole head
     idle_since: float | None = None  # the loop's time; None while a request is under way
     is_fast = True  # whether what can goes by the fast lane
@@ -23,6 +28,14 @@ class Patience(HttpToolsProtocol):
     def refuse(self, error: RequestRefused) -> None:
         """Ends the connection, behind the answers to the whole requests that came before."""
         raise NotImplementedError
+
+    def _welcome(self) -> None:
+        """A new connection: it may say something, or there are too many already."""
+        if len(self.connections) > self.max_connections:
+            self.transport.write(self.refusal(TooManyConnections()))
+            self.transport.close()
+        else:
+            self._expect_head()
 
     def sweep(self, now: float, keep_alive: float) -> None:
         """Ends a connection that is idle, or whose client does not read; times in seconds."""

@@ -21,7 +21,7 @@ from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
 from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.splice import Held
-from gateway.errors import RequestRefused, TooManyConnections
+from gateway.errors import RequestRefused
 from gateway.request import RequestHead
 
 MAX_QUICK = 16  # requests of one read that are decided at once, without a pause for others
@@ -34,12 +34,11 @@ class EdgeProtocol(AsgiSide):
 
     `lane` is the ASGI application for HTTP, `refusal` words what can't be parsed, `heads` reads
     what needs no full parser, `max_head` is the most bytes that may come without a head, or a
-    piece of body, getting complete, `max_connections` how many may be open at once.
+    piece of body, getting complete.
     """
 
     heads: OrdinaryHeads
     max_head: int
-    max_connections: int
     _is_between = True  # whether the parser has read its last message to the end
     _pending: RequestHead | None = None  # a head whose message is not whole yet
     _held: bytearray  # … and what is here of its body
@@ -50,11 +49,7 @@ class EdgeProtocol(AsgiSide):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = Flow(transport)
-        if len(self.connections) > self.max_connections:
-            transport.write(self.refusal(TooManyConnections()))
-            transport.close()
-        else:
-            self._expect_head()
+        self._welcome()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
@@ -107,15 +102,25 @@ class EdgeProtocol(AsgiSide):
         if self._head_timer is not None:
             self._forget_head()
         method, target, headers, lines, body = head
-        client = self.client
-        request = RequestHead(
-            method, target, b"", b"", headers, self.scheme or "http",
-            client[0] if client else None, "1.1", "", "", "", lines,
-        )  # fmt: skip
+        request = self._request(method, target, headers, lines, "1.1")
         if not fast.answer(self, self.lane.shared, request, body, keep_alive=True):
             self._keeps_alive, self.expect_100_continue = True, False
             self._give_to_asgi(request, body, is_whole=True)
         return True
+
+    def _request(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        lines: list[bytes],
+        version: str,
+    ) -> RequestHead:
+        client = self.client
+        return RequestHead(
+            method, target, b"", b"", headers, self.scheme or "http",
+            client[0] if client else None, version, "", "", "", lines,
+        )  # fmt: skip
 
     def on_message_begin(self) -> None:
         self.idle_since = None
@@ -151,19 +156,9 @@ class EdgeProtocol(AsgiSide):
         headers, self.headers = self.headers, []  # trailers go where nobody looks
         lines, self._lines = self._lines, []
         self._unframed = 0
-        client = self.client
-        request = RequestHead(
-            method=parser.get_method().decode("ascii"),
-            target=self.url,
-            path=b"",
-            query=b"",
-            headers=headers,
-            scheme=self.scheme or "http",
-            peer=client[0] if client else None,
-            http_version=version,
-            lines=lines,
-            may_upgrade=is_upgrade,
-        )
+        method = parser.get_method().decode("ascii")
+        request = self._request(method, self.url, headers, lines, version)
+        request.may_upgrade = is_upgrade
         is_last = is_upgrade or self.is_leaving
         self._keeps_alive = version == "1.1" and not is_last and parser.should_keep_alive()
         if self._answering is not None:

@@ -6,6 +6,6 @@ from tests.fuzz.harness import Harness
 
 def test_the_corpus_is_safe(harness: Harness) -> None:
     inputs = [*seeds(), *(file.read_bytes() for file in sorted(CORPUS.iterdir()))]
-    assert len(inputs) > 100
+    assert len(inputs) > len(list(seeds()))
     for data in inputs:
         check(harness, data)
