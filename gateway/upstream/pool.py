@@ -48,7 +48,8 @@ class Upstream:
         self._busy: set[UpstreamConnection] = set()
         self._connecting = 0
         self._answers = OrdinaryAnswers()
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
+        self._promised = 0  # places that are kept for waiters who were told so
         self._sweeper: asyncio.Task[None] | None = None
         self._is_stopped = False
 
@@ -111,9 +112,13 @@ class Upstream:
         if self._is_stopped:  # nobody would look after the connection
             raise UpstreamError.refused()
         deadline = asyncio.get_running_loop().time() + self.limits.connect
-        while self.open_connections >= self.limits.connections:
-            await self._wait_for_place(deadline)
-            if (connection := self.take()) is not None:
+        connection = None
+        while not self._has_place:
+            connection = self.take() or await self._wait_for_place(deadline)
+            if connection is None:
+                self._promised -= 1
+                break
+            if not connection.is_closed:
                 return connection
         connection = None
         self._connecting += 1
@@ -133,13 +138,20 @@ class Upstream:
         self._busy.add(connection)
         return connection
 
-    async def _wait_for_place(self, deadline: float) -> None:
+    @property
+    def _has_place(self) -> bool:
+        """Whether one more connection may be opened, by somebody who has not waited for it."""
+        return self.open_connections + self._promised < self.limits.connections
+
+    async def _wait_for_place(self, deadline: float) -> UpstreamConnection | None:
+        """Waits for its turn: a connection that came free, or None for the right to open one."""
+        place: asyncio.Future[UpstreamConnection | None]
         place = asyncio.get_running_loop().create_future()
         self._waiters.append(place)
         has_place = False
         try:
             async with asyncio.timeout_at(deadline):
-                await place
+                connection = await place
             has_place = True
         except TimeoutError as error:
             raise UpstreamError.saturated() from error
@@ -147,7 +159,15 @@ class Upstream:
             if place in self._waiters:
                 self._waiters.remove(place)
             if not has_place and place.done() and not place.cancelled():
-                self._wake_waiter()  # the place came too late for this one
+                self._give_back(place.result())  # it came too late for this one
+        return connection
+
+    def _give_back(self, connection: UpstreamConnection | None) -> None:
+        if connection is not None:
+            self._freed(connection)
+        else:
+            self._promised -= 1
+            self._wake_waiter()
 
     async def _open(self) -> UpstreamConnection:
         loop = asyncio.get_running_loop()
@@ -169,10 +189,15 @@ class Upstream:
         self._busy.discard(connection)
         if connection.is_reusable:
             connection.idle_since = connection.loop.time()
-            self._idle.append(connection)
+            if (waiter := self._next_waiter()) is None:
+                self._idle.append(connection)
+            else:  # straight to who has waited longest: nobody who comes now may be faster
+                connection.is_reused = True
+                self._busy.add(connection)
+                waiter.set_result(connection)
         else:
             connection.close()
-        self._wake_waiter()
+            self._wake_waiter()
 
     def _lost(self, connection: UpstreamConnection) -> None:
         self._busy.discard(connection)
@@ -181,11 +206,16 @@ class Upstream:
         self._wake_waiter()
 
     def _wake_waiter(self) -> None:
+        if self._has_place and (waiter := self._next_waiter()) is not None:
+            self._promised += 1
+            waiter.set_result(None)
+
+    def _next_waiter(self) -> "asyncio.Future[UpstreamConnection | None] | None":
         while self._waiters:
             place = self._waiters.popleft()
             if not place.done():
-                place.set_result(None)
-                return
+                return place
+        return None
 
     def end_revoked(self, has_ended: Callable[[Identity], bool]) -> None:
         """Cuts the answers under way to bearers whose session has ended."""

@@ -100,6 +100,24 @@ async def test_whoever_stops_waiting_takes_no_place_with_him() -> None:
         await upstream.stop()
 
 
+@pytest.mark.parametrize("answer", [OK, OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")])
+async def test_nobody_who_comes_later_is_served_earlier(answer: bytes) -> None:
+    async with scripted(answering(answer)) as server:
+        upstream = pool(server.port, connections=1, connect=5)
+        served: list[int] = []
+
+        async def asking(number: int) -> None:
+            await ask(upstream)
+            served.append(number)
+            if number < 100:  # who has been served comes again at once
+                await asking(number + 100)
+
+        await asyncio.gather(*(asking(number) for number in range(10)))
+        assert served == [*range(10), *range(100, 110)]
+        assert upstream.open_connections <= 1
+        await upstream.stop()
+
+
 async def test_waiting_in_vain_is_a_503_and_dialling_in_vain_a_502(tmp_path: Path) -> None:
     async with scripted(answering(OK)) as server:
         upstream = pool(server.port, connections=1, connect=0.05)
