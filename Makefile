@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test test-faults lint docs bench bench-refresh
+.PHONY: help demo test test-faults compiled test-compiled lint docs bench bench-refresh
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,6 +19,18 @@ test: .venv/.installed-dev ## all tests with their coverage (ARGS="tests/wire -k
 
 test-faults: .venv/.installed-dev ## the token life cycle under fire, with figures (they are part of `test` too)
 	@.venv/bin/python -m pytest tests/faults $(ARGS)
+
+compiled: build/compiled/.made ## the hot modules compiled with mypyc, into build/compiled (needs a C compiler)
+
+test-compiled: build/compiled/.made ## the data path's tests over the compiled modules
+	@cd build/compiled && ../../.venv/bin/python -m pytest $(or $(ARGS),tests/edge tests/upstream tests/test_authentication.py)
+
+build/compiled/.made: .venv/.installed-dev setup.py $(shell find gateway tests -name '*.py')
+	@rm -rf build/compiled && mkdir -p build/compiled
+	@tar --create --exclude=./build --exclude=./.git --exclude='./.venv' --exclude=__pycache__ . | tar --extract --directory build/compiled
+	@cd build/compiled && GATEWAY_COMPILE=1 ../../.venv/bin/python setup.py -q build_ext --inplace 2>&1 \
+	| grep -v 'Treating generator comprehension as list' || true
+	@ls build/compiled/gateway/proxy.*.so >/dev/null && touch $@
 
 lint: .venv/.installed-dev ## formatting, ruff, mypy --strict, import-linter
 	.venv/bin/ruff format --check .

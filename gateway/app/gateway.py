@@ -14,6 +14,7 @@ from gateway.app.sites import Sites
 from gateway.app.token_paths import open_sessions, open_store, open_view, token_paths
 from gateway.config import Config
 from gateway.edge.asgi import AsgiLane
+from gateway.edge.lane import Lane
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.limits import Limiter
@@ -73,7 +74,7 @@ class Gateway:
             config, issuers=self._issuers, upstreams=self.upstreams, profiles=self.profiles
         )
         local = self.store if self.store.is_local else MemoryStore(wall=time.time)
-        return AsgiLane(
+        shared = Lane(
             proxy=Proxy(
                 table=table,
                 own=token_paths(
@@ -101,6 +102,9 @@ class Gateway:
             request_ids=RequestIds(os.urandom(6).hex().encode()),
             access_log=self._access_log,
             metrics=self.metrics.requests,
+        )
+        return AsgiLane(
+            shared,
             body_timeout=server.body_timeout,
             limiter=Limiter(store=self.store, local=local),
             end_sessions=self._end_sessions,
@@ -169,7 +173,7 @@ class Gateway:
 
     def refusal_bytes(self, error: GatewayError) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed."""
-        return self.lane.refusal_bytes(error)
+        return self.lane.shared.refusal_bytes(error)
 
     async def _end_sessions(self, identity: Identity) -> None:
         sessions = self.sessions[identity.issuer]

@@ -5,7 +5,6 @@ the client sent it, and interim answers and reason phrases pass too.
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any
@@ -22,12 +21,9 @@ from gateway.edge.transfer import (
 )
 from gateway.errors import GatewayError, ShuttingDown
 from gateway.limits import Limiter
-from gateway.profiles import Answer, Profiles
-from gateway.proxy import Call, Forward, Proxy
+from gateway.profiles import Answer
+from gateway.proxy import Call, Forward
 from gateway.request import RequestHead
-from gateway.telemetry.access_log import AccessLog
-from gateway.telemetry.request_id import RequestIds
-from gateway.telemetry.request_metrics import RequestMetrics
 from gateway.tokens.jwks import KeysNeeded
 
 Scope = MutableMapping[str, Any]
@@ -35,43 +31,27 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-class AsgiLane(Lane):
+class AsgiLane:
     """An ASGI application (HTTP only) that answers every request by the pipeline.
 
     `body_timeout` is the idle time between body reads, in seconds; `end_sessions(identity)` is
-    awaited before the client hears of a success that ends its sessions. The rest is `Lane`'s.
+    awaited before the client hears of a success that ends its sessions. What the fast lane does too
+    is `shared`.
     """
 
     def __init__(
-        self,
-        *,
-        body_timeout: float,
-        limiter: Limiter,
-        end_sessions: SessionsEnder,
-        proxy: Proxy,
-        profiles: Profiles,
-        request_ids: RequestIds,
-        access_log: AccessLog | None,
-        metrics: RequestMetrics,
-        clock: Callable[[], float] = time.perf_counter,
+        self, shared: Lane, *, body_timeout: float, limiter: Limiter, end_sessions: SessionsEnder
     ) -> None:
-        super().__init__(
-            proxy=proxy,
-            profiles=profiles,
-            request_ids=request_ids,
-            access_log=access_log,
-            metrics=metrics,
-            clock=clock,
-        )
+        self.shared = shared
         self._body_timeout = body_timeout
         self._limiter = limiter
         self._end_sessions = end_sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
-        started = self.clock()
+        started = self.shared.clock()
         status, reason = 499, ""
-        request_id = self.id_of(request)
+        request_id = self.shared.id_of(request)
         try:
             decision = await self._decided(request, request_id)
             if isinstance(decision, Call):
@@ -96,7 +76,7 @@ class AsgiLane(Lane):
                 status = transfer.status
         except GatewayError as error:
             status, reason = error.status, error.reason
-            answer, is_doubtful = self.refusal(error, request)
+            answer, is_doubtful = self.shared.refusal(error, request)
             await self._send(answer, request, request_id, send, is_last=is_doubtful)
         except ResponseTruncated as truncated:
             reason = truncated.reason
@@ -105,15 +85,15 @@ class AsgiLane(Lane):
             reason = ShuttingDown().reason
             raise
         finally:
-            self.log(request, request_id, status=status, reason=reason, started=started)
+            self.shared.log(request, request_id, status=status, reason=reason, started=started)
 
     async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
         try:
-            return self.decide(request, request_id)
+            return self.shared.decide(request, request_id)
         except KeysNeeded as needed:  # the one cold path: an unknown key id
             await needed.refresh()
         try:
-            return self.decide(request, request_id)
+            return self.shared.decide(request, request_id)
         except KeysNeeded as needed:
             raise needed.unavailable() from needed
 
@@ -135,7 +115,7 @@ class AsgiLane(Lane):
         self, answer: Answer, request: RequestHead, request_id: bytes, send: Send, *, is_last: bool
     ) -> None:
         body = b"" if request.method == "HEAD" else answer.body
-        headers = self.headers_of(answer, request_id, is_last=is_last)
+        headers = self.shared.headers_of(answer, request_id, is_last=is_last)
         with suppress(OSError):  # the client left before its answer
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

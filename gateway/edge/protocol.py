@@ -106,7 +106,7 @@ class EdgeProtocol(AsgiSide):
             method, target, b"", b"", headers, self.scheme or "http",
             client[0] if client else None, "1.1", "", "", "", lines,
         )  # fmt: skip
-        if not fast.answer(self, self.lane, request, body, keep_alive=True):
+        if not fast.answer(self, self.lane.shared, request, body, keep_alive=True):
             self._keeps_alive, self.expect_100_continue = True, False
             self._give_to_asgi(request, body, is_whole=True)
         return True
@@ -239,7 +239,9 @@ class EdgeProtocol(AsgiSide):
         request, self._pending = self._pending, None
         assert request is not None  # asked by who knows
         keep_alive, body = self._keeps_alive, self._held
-        if not (is_whole and fast.answer(self, self.lane, request, body, keep_alive=keep_alive)):
+        if not (
+            is_whole and fast.answer(self, self.lane.shared, request, body, keep_alive=keep_alive)
+        ):
             self._give_to_asgi(request, body, is_whole=is_whole)
 
     def _give_to_asgi(self, request: RequestHead, body: bytes, *, is_whole: bool) -> None:

@@ -119,6 +119,7 @@ async def test_a_204_has_no_length(before: Opened) -> None:
         await client.close()
 
 
+@pytest.mark.replaces_code
 @pytest.mark.parametrize("where", ["head", "end"])
 async def test_a_defect_is_told_and_ends_the_connection(
     before: Opened,

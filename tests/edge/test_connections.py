@@ -39,6 +39,7 @@ routes: [{{path: /, auth: none, upstream: app}}]
             await client.close()
 
 
+@pytest.mark.replaces_code
 async def test_a_defect_is_a_500_that_tells_nothing(
     before: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
