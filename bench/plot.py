@@ -9,7 +9,7 @@ from bench.load import Round
 from bench.peers import PEERS
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 720, 270, 70, 44, 26
-OWN = ("gateway", "asgi", "gateway-2w")
+OWN = ("gateway", "asgi", "compiled", "gateway-2w")
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#24292f}"
     ".axis{font-size:11px;fill:#57606a}.grid{stroke:#d0d7de}"

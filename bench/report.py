@@ -55,7 +55,9 @@ def _setting(results: Results) -> Iterable[str]:
     yield from ("", f"Versions: {', '.join(versions())}.", "")
     for name, reason in results.absent.items():
         yield f"- Absent: {_label(name)}. {_short(reason)}"
-    if results.absent:
+    for failure in results.failed:
+        yield f"- **Failed:** {failure}"
+    if results.absent or results.failed:
         yield ""
 
 

@@ -36,6 +36,16 @@ class Results:
         every = (ones.get(name, ()) for ones in self.rounds.values())
         return sum(one.failures for done in every for one in done)
 
+    @property
+    def failed(self) -> list[str]:
+        """Who failed requests of which load: the run must not pass for a good one."""
+        return [
+            f"{peer} failed {failures:,} requests of {load}"
+            for load, ones in self.rounds.items()
+            for peer, done in ones.items()
+            if (failures := sum(one.failures for one in done))
+        ]
+
 
 def ratio(series: Series, name: str, reference: str) -> float | None:
     """Median over the rounds of the peer's value by the reference's; None if either is missing."""

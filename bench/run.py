@@ -84,9 +84,11 @@ def _run(options: argparse.Namespace, scratch: Path) -> None:
     text = report(results)
     print(f"\n{text}")
     if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(text)
         options.output.with_suffix(".svg").write_text(plot(rounds.get(EVERY_DAY.name, {})))
-    _require_no_failure(results)
+    if results.failed:
+        raise BenchError("; ".join(results.failed))
 
 
 def _measuring(cores: Cores) -> Measure:
@@ -184,17 +186,6 @@ def _profile(
         under=lambda seconds: measure(contender, EVERY_DAY, tokens, seconds),
         count=count,
     )
-
-
-def _require_no_failure(results: Results) -> None:
-    failed = [
-        f"{peer} failed {failures:,} requests of {load}"
-        for load, ones in results.rounds.items()
-        for peer, done in ones.items()
-        if (failures := sum(one.failures for one in done))
-    ]
-    if failed:
-        raise BenchError("; ".join(failed))
 
 
 def _options() -> argparse.Namespace:

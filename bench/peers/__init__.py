@@ -160,6 +160,14 @@ def _gateway(site: Site) -> list[str]:
     return [sys.executable, "-m", "gateway", "run", "--config", str(HERE.parent / "gateway.yaml")]
 
 
+def _compiled(site: Site) -> list[str]:
+    built = HERE.parents[1] / "build" / "compiled"
+    if not any(built.glob("gateway/proxy.*.so")):
+        raise Absent("it is not built: make compiled")
+    interpreter, *arguments = _gateway(site)
+    return ["env", f"PYTHONPATH={built}", interpreter, "-P", *arguments]
+
+
 def _two_workers(site: Site) -> list[str]:
     return [*_gateway(site), "--workers", "2"]
 
@@ -181,6 +189,14 @@ PEERS = {
         Peer("aiohttp", "aiohttp + PyJWT", _aiohttp),
         Peer("gateway", "gateway", _gateway, caches_tokens=True, readiness_path="/readyz"),
         Peer("asgi", "gateway, ASGI lane under plain uvicorn", _plain_asgi, caches_tokens=True),
+        Peer(
+            "compiled",
+            "gateway, compiled with mypyc",
+            _compiled,
+            caches_tokens=True,
+            readiness_path="/readyz",
+            only_loads=frozenset({"one-token", "many-tokens", "new-tokens"}),
+        ),
         Peer(
             "gateway-2w",
             "gateway, two workers",
