@@ -13,14 +13,14 @@ OWN = ("gateway", "asgi", "compiled", "gateway-2w")
 STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#24292f}"
     ".axis{font-size:11px;fill:#57606a}.grid{stroke:#d0d7de}"
-    ".bar{fill:#8c959f}.own{fill:#1a7f37}.spread{stroke:#24292f;stroke-width:1.5}"
+    ".peer{fill:#6e7781;stroke:#6e7781}.own{fill:#1a7f37;stroke:#1a7f37}.spread{stroke-width:3}"
     "@media(prefers-color-scheme:dark){text{fill:#e6edf3}.axis{fill:#8d96a0}"
-    ".grid{stroke:#30363d}.bar{fill:#6e7681}.own{fill:#3fb950}.spread{stroke:#e6edf3}}"
+    ".grid{stroke:#30363d}.peer{fill:#8d96a0;stroke:#8d96a0}.own{fill:#3fb950;stroke:#3fb950}}"
 )
 
 
 def plot(rounds: Mapping[str, Sequence[Round]]) -> str:
-    """The cheapest first; a bar is the median, the line on it goes from the least to the most."""
+    """The cheapest first; a dot is the median, the line through it goes from least to most."""
     costs = {
         name: [one.cpu_us_per_request for one in ones] for name, ones in rounds.items() if ones
     }
@@ -30,7 +30,7 @@ def plot(rounds: Mapping[str, Sequence[Round]]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
             "<title>CPU per request of each peer, µs</title>",
             f"<style>{STYLE}</style>",
-            '<text x="10" y="18">CPU per request, µs (logarithmic; shorter is better)</text>',
+            '<text x="10" y="18">CPU per request, µs (logarithmic; left is better)</text>',
             *(_drawn(costs, height) if costs else ()),
             "</svg>\n",
         ]
@@ -39,7 +39,7 @@ def plot(rounds: Mapping[str, Sequence[Round]]) -> str:
 
 def _drawn(costs: Mapping[str, Sequence[float]], height: int) -> Iterator[str]:
     least, most = min(map(min, costs.values())), max(map(max, costs.values()))
-    low = math.log10(least) - 0.3  # so that the shortest bar is one
+    low = math.log10(least) - 0.1
     scale = (WIDTH - LEFT - RIGHT) / (math.log10(most) - low)
 
     def x(cost: float) -> float:
@@ -55,10 +55,9 @@ def _drawn(costs: Mapping[str, Sequence[float]], height: int) -> Iterator[str]:
     for row, name in enumerate(sorted(costs, key=lambda name: statistics.median(costs[name]))):
         top, median = TOP + row * ROW, statistics.median(costs[name])
         start, end = x(min(costs[name])), x(max(costs[name]))
-        kind = "own" if name in OWN else "bar"
-        box = f'x="{LEFT}" y="{top + 2}" width="{x(median) - LEFT:.1f}" height="16"'
+        kind = "own" if name in OWN else "peer"
         label = escape(PEERS[name].label)
         yield f'<text x="{LEFT - 8}" y="{top + 14}" text-anchor="end">{label}</text>'
-        yield f'<rect class="{kind}" rx="2" {box}/>'
-        yield f'<path class="spread" d="M{start} {top + 10}H{end}"/>'
-        yield f'<text x="{end + 6:.1f}" y="{top + 14}">{median:,.0f}</text>'
+        yield f'<path class="spread {kind}" d="M{start} {top + 10}H{end}"/>'
+        yield f'<circle class="{kind}" cx="{x(median)}" cy="{top + 10}" r="5"/>'
+        yield f'<text x="{end + 10:.1f}" y="{top + 14}">{median:,.0f}</text>'
