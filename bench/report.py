@@ -26,7 +26,7 @@ def report(results: Results) -> str:
             "",
             *targets.table(results),
             "",
-            "![CPU per request of each peer](RESULTS.svg)",
+            f"![CPU per request of each peer]({results.plot})",
             "",
             *_loads(results),
             *_bodies(results),

@@ -24,6 +24,7 @@ class Results:
     absent: Mapping[str, str]
     is_second_core_shared: bool
     profile: str = ""
+    plot: str = "RESULTS.svg"  # the file of the plot, beside the report
 
     def each(self, load: str, value: Callable[[Round], float]) -> Series:
         ones = self.rounds.get(load, {})

@@ -29,6 +29,7 @@ from bench.transfers import DIRECT, TRANSFERS, Transfer, run_transfer
 
 WARM_UP_SECONDS = 1
 PROFILED_SECONDS = 5
+RESULTS = ROOT / "bench" / "RESULTS.md"
 EVERY_DAY = LOADS["many-tokens"]
 Measure = Callable[[Contender, Load, Path, int], Round]
 
@@ -71,6 +72,8 @@ def _run(options: argparse.Namespace, scratch: Path) -> None:
         transfers, in_transfers = _transfers(options, bed, token=token, core=cores.load)
         profiled = "" if options.quick else _gateway_profile(bed, scratch, known, measure=measure)
 
+    written = options.output or RESULTS
+    drawing = written.with_suffix(".svg")
     results = Results(
         command=" ".join(["python -m bench", *sys.argv[1:]]),
         setting=f"rounds of each load: {options.rounds}, of {options.seconds} s.",
@@ -80,13 +83,14 @@ def _run(options: argparse.Namespace, scratch: Path) -> None:
         absent=bed.absent,
         is_second_core_shared=cores.is_second_shared,
         profile=profiled,
+        plot=drawing.name,
     )
     text = report(results)
     print(f"\n{text}")
     if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text)
-        options.output.with_suffix(".svg").write_text(plot(rounds.get(EVERY_DAY.name, {})))
+        written.parent.mkdir(parents=True, exist_ok=True)
+        written.write_text(text)
+        drawing.write_text(plot(rounds.get(EVERY_DAY.name, {})))
     if results.failed:
         raise BenchError("; ".join(results.failed))
 
@@ -229,7 +233,7 @@ def _options() -> argparse.Namespace:
     options.seconds = options.seconds or seconds
     options.transfers = options.transfers or transfers
     if is_whole and options.output is None:
-        options.output = ROOT / "bench" / "RESULTS.md"
+        options.output = RESULTS
     return options
 
 
