@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test test-faults compiled test-compiled lint docs bench bench-refresh
+.PHONY: help demo test test-faults compiled test-compiled fuzz lint docs bench bench-refresh
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +31,10 @@ build/compiled/.made: .venv/.installed-dev setup.py $(shell find gateway tests -
 	@cd build/compiled && GATEWAY_COMPILE=1 ../../.venv/bin/python setup.py -q build_ext --inplace 2>&1 \
 	| grep -v 'Treating generator comprehension as list' || true
 	@ls build/compiled/gateway/proxy.*.so >/dev/null && touch $@
+
+fuzz: .venv/.installed-dev ## ten minutes of fuzzing the protocol (ARGS="--seconds 60")
+	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --editable '.[fuzz]'
+	.venv/bin/python -B -m tests.fuzz $(ARGS)
 
 lint: .venv/.installed-dev ## formatting, ruff, mypy --strict, import-linter
 	.venv/bin/ruff format --check .

@@ -36,6 +36,7 @@ class Authenticator:
     ) -> None:
         self.cache = VerifiedTokens(capacity=capacity)
         self._wall = wall
+        self._issuers = tuple(issuers)
         self._first = issuers[0].name
         readers: dict[bytes, list[tuple[Issuer, Profile]]] = {}
         for issuer in issuers:
@@ -84,6 +85,29 @@ class Authenticator:
         """What to answer where a credential is required and none came."""
         return AuthenticationFailed(Flaw.MISSING, issuer=self._first)
 
+    def field_for(self, token: bytes) -> tuple[bytes, bytes]:
+        """The header field in which to judge a token that came elsewhere, without a word before it.
+
+        It is that of the issuer which accepts the token, else that of the first.
+
+        Raises KeysUnavailable and KeysNeeded where that can't be told yet.
+        """
+        fields = [_field(issuer, token) for issuer in self._issuers]
+        if len(fields) == 1:
+            return fields[0]
+        doubt: KeysUnavailable | KeysNeeded | None = None
+        for name, value in fields:
+            try:
+                if self._judge_one(name.lower(), value) is not None:
+                    return name, value
+            except AuthenticationFailed:
+                continue
+            except (KeysUnavailable, KeysNeeded) as error:
+                doubt = doubt or error
+        if doubt is not None:
+            raise doubt
+        return fields[0]
+
     def _judge(self, values: Mapping[bytes, bytes]) -> Identity | None:
         """The bearer by the first header with a token; a bad token in any header is refused."""
         bearers = [self._judge_one(header, value) for header, value in values.items()]
@@ -123,6 +147,13 @@ def require_claims(identity: Identity, required: Mapping[str, Any]) -> None:
         elif _holds([found], wanted):
             continue
         raise ClaimsUnmet(issuer=identity.issuer)
+
+
+def _field(issuer: Issuer, token: bytes) -> tuple[bytes, bytes]:
+    """The header field in which this issuer's clients send a token."""
+    config = issuer.config
+    word = config.auth_header_types[0].encode()
+    return config.auth_header_name.encode(), b"%b %b" % (word, token)
 
 
 def _holds(held: list[Any], wanted: object) -> bool:

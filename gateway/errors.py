@@ -16,6 +16,7 @@ answer, the access log, the metric label and the documentation.
     ├── ClaimsUnmet           403                   a good token without the claims a route requires
     ├── KeysUnavailable       503                   the token can't be judged now: never a 401
     ├── StoreUnavailable      503                   nor can its revocation
+    ├── TooManyConnections    503                   more than `server.max_connections`
     ├── ShuttingDown          503                   the graceful stop ran out of time
     └── UpstreamError         502 503 504           refused, broken, timed out, saturated
 """
@@ -212,6 +213,17 @@ class KeysUnavailable(GatewayError):
         super().__init__("the keys to verify this token are not available at present")
         self.issuer = issuer
         self.retry_after = retry_after
+
+
+class TooManyConnections(GatewayError):
+    """The worker has as many client connections open as it may have."""
+
+    status = 503
+    reason = "too_many_connections"
+    retry_after = 1
+
+    def __init__(self) -> None:
+        super().__init__("too many connections are open")
 
 
 class ShuttingDown(GatewayError):

@@ -1,7 +1,7 @@
 """THE PIPELINE: a request is decided by one pure, synchronous function, then bytes are moved.
 
-    admit → locate client → find own endpoint → match route → limit → authenticate → revoked?
-          → authorize → compose upstream head → forward
+    admit → locate client → find own endpoint → match route → limit → WebSocket? → authenticate
+          → revoked? → authorize → compose upstream head → forward
 
 A decision needs no await: routes, keys, verified tokens and revocations are local. Whoever wants
 to know what the gateway does with a request reads `Proxy.decide`; the lanes in `edge/` carry it
@@ -25,6 +25,7 @@ from gateway.upstream.forwarded import Client, ForwardedPolicy
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityMode
 from gateway.upstream.pool import Upstream
+from gateway.websocket import UPGRADE, Handshake, WebSocketRule
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2
 
@@ -44,6 +45,7 @@ class Site:
     max_body_size: int
     retries: int
     rate: "Rate | None" = None
+    websocket: WebSocketRule | None = None  # None: an Upgrade ends here
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Forward:
     identity: Identity | None
     client: str
     ends_sessions: bool  # a success ends the bearer's sessions
+    handshake: Handshake | None = None  # a 101 opens a WebSocket
 
 
 class Endpoint(Protocol):
@@ -150,10 +153,12 @@ class Proxy:
             return Call(endpoint, request, admitted, client, request_id)
         site = self._match(request, admitted, endpoint)
         self._limit(site, admitted)
-        identity = self._authenticate(site, request)
+        handshake = self._handshake(site, request)
+        asked = request if handshake is None else handshake.request
+        identity = self._authenticate(site, asked)
         self._refuse_revoked(identity)
         self._authorize(site, identity)
-        head = self._compose(site, request, admitted, client, identity, request_id)
+        head = self._compose(site, asked, admitted, client, identity, request_id, handshake)
         return Forward(
             site=site,
             head=head,
@@ -163,6 +168,7 @@ class Proxy:
             identity=identity,
             client=client.address,
             ends_sessions=self._ends_sessions(request, identity),
+            handshake=handshake,
         )
 
     def trusts(self, peer: str | None) -> bool:
@@ -192,6 +198,11 @@ class Proxy:
         if length is not None and length > site.max_body_size:
             raise too_large()
 
+    def _handshake(self, site: Site, request: RequestHead) -> Handshake | None:
+        if site.websocket is None or not request.may_upgrade:
+            return None
+        return site.websocket.read(request)
+
     def _authenticate(self, site: Site, request: RequestHead) -> Identity | None:
         if site.authenticator is None or request.is_preflight:
             return None
@@ -216,6 +227,7 @@ class Proxy:
         client: Client,
         identity: Identity | None,
         request_id: bytes,
+        handshake: Handshake | None,
     ) -> bytes:
         host = admitted.host
         is_unjudged = site.authenticator is not None and request.is_preflight
@@ -224,8 +236,13 @@ class Proxy:
             request,
             host=host if host is not None and site.preserve_host else site.upstream.authority,
             body=admitted.body,
-            added=b"%bx-request-id: %b\r\n%b"
-            % (client.lines, request_id, site.identity_mode.lines(identity)),
+            added=b"%b%bx-request-id: %b\r\n%b"
+            % (
+                client.lines,
+                UPGRADE if handshake is not None else b"",
+                request_id,
+                site.identity_mode.lines(identity),
+            ),
             is_peer_trusted=client.is_peer_trusted,
         )
 

@@ -45,7 +45,8 @@ class RequestHead:
     `target` is what stands in the request line, `path` its path percent-decoded once (bytes, as
     Django's resolver sees it), `query` the bytes behind the first `?`. Header names are in lower
     case; `lines` are the fields as they go on, in the client's spelling where that is known.
-    `peer` is the address of the connection, None where it has none (unix sockets).
+    `peer` is the address of the connection, None where it has none (unix sockets). `may_upgrade`
+    says that the client asks for another protocol, on a connection that can be given to it.
     """
 
     method: str
@@ -60,6 +61,7 @@ class RequestHead:
     route: str = ""
     user: str = ""
     lines: Sequence[bytes] | None = None
+    may_upgrade: bool = False
 
     def note_user(self, user: str) -> None:
         """For the access log: who the request turned out to come from."""

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvicorn
 
 from gateway.app import Gateway
+from gateway.app.worker import edge_settings
 from gateway.config.load import load
 from gateway.edge.server import SideServer, edge_config, listen
 
@@ -161,13 +162,7 @@ async def gateway_running(
     socket = listen("127.0.0.1", 0)
     server = SideServer(
         edge_config(
-            gateway,
-            lane=gateway.lane,
-            refusal=gateway.refusal_bytes,
-            max_head=gateway.max_head,
-            header_timeout=gateway.config.server.header_timeout,
-            keep_alive=keep_alive,
-            graceful_shutdown=5,
+            gateway, replace(edge_settings(gateway), keep_alive=keep_alive, graceful_shutdown=5)
         )
     )
     port = socket.getsockname()[1]

@@ -131,7 +131,7 @@ class TestRun:
         """What would have been served."""
         configs: list[Config] = []
 
-        def serve(config: Config) -> int:
+        def serve(config: Config, **_: object) -> int:
             configs.append(config)
             return 1
 
@@ -441,13 +441,15 @@ def test_help_teaches_commands_precedence_and_exit_codes(
     assert main(["--help"]) == 0
 
     text = capsys.readouterr().out
-    for command in ("run", "check", "routes", "schema", "healthcheck", "version"):
+    for command in ("run", "reload", "check", "routes", "schema", "healthcheck", "version"):
         assert re.search(rf"^    {command} +\w", text, re.MULTILINE)
     for word in ("GATEWAY_SERVER__PORT", "${VAR:-default}", "{file: PATH}", "exit codes"):
         assert word in text
 
 
-@pytest.mark.parametrize("command", ["run", "check", "routes", "schema", "healthcheck", "version"])
+@pytest.mark.parametrize(
+    "command", ["run", "reload", "check", "routes", "schema", "healthcheck", "version"]
+)
 def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"usage: gateway {command}" in capsys.readouterr().out
@@ -466,7 +468,7 @@ def test_a_wrong_command_line_is_exit_code_2(
 def test_ctrl_c_leaves_no_traceback(
     file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(_: Config) -> int:
+    def interrupted(_: Config, **__: object) -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("gateway.app.serve", interrupted)

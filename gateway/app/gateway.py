@@ -1,4 +1,4 @@
-"""Everything that one worker holds, built from the configuration."""
+"""Everything that answers by one configuration; a reload builds another one in its place."""
 
 import asyncio
 import logging
@@ -11,18 +11,19 @@ import httpx
 
 from gateway.admission import Admission, HeadLimits
 from gateway.app.sites import Sites
-from gateway.app.token_paths import open_sessions, open_store, open_view, token_paths
+from gateway.app.state import State
+from gateway.app.token_paths import open_sessions, token_paths
 from gateway.config import Config
 from gateway.edge.asgi import AsgiLane
 from gateway.edge.lane import Lane
+from gateway.edge.sockets import Sockets
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.limits import Limiter
 from gateway.profiles import Profiles
 from gateway.proxy import Proxy
 from gateway.routing import RouteTable
-from gateway.stores import MemoryStore
-from gateway.telemetry.access_log import AccessLog, to_stdout
+from gateway.telemetry.access_log import AccessLog, to_shared_stdout, to_stdout
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.issuer import Issuer
@@ -36,15 +37,18 @@ _LOG = logging.getLogger(__name__)
 
 
 class Gateway:
-    """Everything that one worker holds. An ASGI application; `start` and `stop` are its lifespan.
+    """Everything that answers by one configuration. An ASGI application; `start` and `stop` are
+    its lifespan.
 
-    Raises KeyMaterialError where an issuer's keys are unfit.
+    From a `predecessor` it takes the metrics, the open WebSockets, and the state and the published
+    keys that are good for this configuration too. Raises KeyMaterialError where an issuer's keys
+    are unfit.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, predecessor: "Gateway | None" = None) -> None:
         self.config = config
         self.is_ready = False
-        self.metrics = Metrics()
+        self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
         self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
         self._issuers = {
             name: Issuer.build(
@@ -52,18 +56,28 @@ class Gateway:
             )
             for name, settings in config.issuers.items()
         }
+        if predecessor is not None:
+            self._inherit_keys(predecessor)
         self.profiles = Profiles(config.issuers)
         self.upstreams = {
             name: Upstream.build(name, settings) for name, settings in config.upstreams.items()
         }
-        self.store = open_store(config)
-        self.view = open_view(config, store=self.store, metrics=self.metrics)
+        self.state: State = (
+            predecessor.state
+            if predecessor is not None and predecessor.state.serves(config)
+            else State(config, metrics=self.metrics)
+        )
+        self.store, self.view = self.state.store, self.state.view
         self.sessions = open_sessions(
             config, self._issuers, store=self.store, view=self.view, metrics=self.metrics
         )
-        self.metrics.store_up.set_function(lambda: self.store.is_up)
+        self.sockets: Sockets = predecessor.sockets if predecessor else Sockets()
+        if predecessor is None:
+            self.take_over()
+            self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
+        self._uses_state = False
         self._stops_by = math.inf
         self.lane = self._lane(config)
 
@@ -73,7 +87,7 @@ class Gateway:
         sites = Sites(
             config, issuers=self._issuers, upstreams=self.upstreams, profiles=self.profiles
         )
-        local = self.store if self.store.is_local else MemoryStore(wall=time.time)
+        local = self.state.local
         shared = Lane(
             proxy=Proxy(
                 table=table,
@@ -108,6 +122,7 @@ class Gateway:
             body_timeout=server.body_timeout,
             limiter=Limiter(store=self.store, local=local),
             end_sessions=self._end_sessions,
+            sockets=self.sockets,
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -116,24 +131,37 @@ class Gateway:
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1008})
+            await send({"type": "websocket.close", "code": 1008})  # they need the fast lane
 
     async def start(self) -> None:
         """Opens what serving needs; ready when it returns, but for what an outage withholds."""
         for upstream in self.upstreams.values():
             upstream.start()
-        await self.store.start(self.view)
-        self._background.append(asyncio.create_task(self.view.run(), name="revocations"))
+        await self.state.start()
+        self._uses_state = True
+        self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
         if sources:
             # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
-            fetches = [asyncio.create_task(source.refresh()) for source in sources]
-            await asyncio.wait(fetches, timeout=KEYS_AT_START)
+            fetches = [
+                asyncio.create_task(source.refresh()) for source in sources if not source.has_keys
+            ]
+            if fetches:
+                await asyncio.wait(fetches, timeout=KEYS_AT_START)
             self._background += fetches
             self._background += [asyncio.create_task(source.run()) for source in sources]
         if not await self.view.wait_until_whole(STORE_AT_START):
             _LOG.warning("the revocations are not loaded yet: is the store up?")
         self.is_ready = True
+
+    def take_over(self) -> None:
+        """Becomes the one that answers: the metrics tell of its store."""
+        self.metrics.store_up.set_function(lambda: self.store.is_up)
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a request is under way here."""
+        return self.lane.running > 0 or any(each.is_in_use for each in self.upstreams.values())
 
     def drain(self) -> None:
         """Announces that this worker is about to stop: readiness fails first."""
@@ -154,7 +182,9 @@ class Gateway:
         await asyncio.gather(*self._background, return_exceptions=True)
         for upstream in self.upstreams.values():
             await upstream.stop()
-        await self.store.stop()
+        if self._uses_state:
+            self._uses_state = False
+            await self.state.stop()
         await self._client.aclose()
         if self._access_log is not None:
             self._access_log.flush()
@@ -175,9 +205,26 @@ class Gateway:
         """A whole HTTP/1.1 answer for a request that could not even be parsed."""
         return self.lane.shared.refusal_bytes(error)
 
+    def _inherit_keys(self, predecessor: "Gateway") -> None:
+        """Keys that were fetched for an issuer that has not changed are not fetched again."""
+        for name, issuer in self._issuers.items():
+            before = predecessor._issuers.get(name)
+            if before is None or before.config != issuer.config:
+                continue
+            if issuer.source is not None and before.source is not None:
+                issuer.source.inherit(before.source)
+
     async def _end_sessions(self, identity: Identity) -> None:
         sessions = self.sessions[identity.issuer]
         await sessions.end_all_eventually(identity.user_id, why="revoke_on")
+
+    async def _end_revoked(self) -> None:
+        """Ends what sessions that are over still hold open."""
+        while True:
+            await asyncio.sleep(self.config.server.revocation_sweep)
+            self.sockets.end_revoked(self.view.has_ended)
+            for upstream in self.upstreams.values():
+                upstream.end_revoked(self.view.has_ended)
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
@@ -200,7 +247,8 @@ def _revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
 def _access_log(config: Config) -> AccessLog | None:
     if not config.logging.access_log:
         return None
-    return AccessLog(to_stdout, form=config.logging.format, wall=time.time)
+    write = to_shared_stdout if config.server.workers > 1 else to_stdout
+    return AccessLog(write, form=config.logging.format, wall=time.time)
 
 
 def create_app(config: Config) -> Gateway:

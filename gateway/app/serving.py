@@ -1,59 +1,127 @@
-"""Runs a gateway: both listeners, until a signal."""
+"""Runs a gateway until a signal: in this process, or in several with this one to supervise them."""
 
+import asyncio
 import contextlib
 import logging
+import signal
+import socket
+from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from gateway.app.gateway import Gateway
+from gateway.app.control import control_socket
+from gateway.app.reloading import Load, Reloader
+from gateway.app.supervisor import Supervisor
+from gateway.app.worker import Worker
 from gateway.config import Config
-from gateway.edge.server import edge_config, listen, run, side_config
+from gateway.edge.server import SideServer, listen, listen_together, run, side_config
 from gateway.endpoints.health import admin_app
 from gateway.telemetry.logs import configure_logging
 
 _LOG = logging.getLogger(__name__)
 
 
-def serve(config: Config) -> int:
-    """Runs both listeners until a signal; the exit code, 1 where an address can't be had."""
+def serve(config: Config, *, load: Load, control: Path) -> int:
+    """Runs both listeners until a signal; the exit code, 1 where an address can't be had.
+
+    A reload takes what `load` gives; it is asked for by SIGHUP, or on the socket `control`.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     configure_logging(config.logging.level, config.logging.format)
     server, admin = config.server, config.admin
     with contextlib.ExitStack() as stack:
         try:
-            public = stack.enter_context(listen(server.host, server.port))
             private = stack.enter_context(listen(admin.host, admin.port))
+            if server.workers == 1:
+                listeners = [listen(server.host, server.port)]
+            else:
+                listeners = listen_together(server.host, server.port, server.workers)
         except OSError as error:
             _LOG.error("can't listen: %s", error.strerror or error)
             return 1
-        uvloop.run(_serve(config, public, private))
+        for listener in listeners:
+            stack.enter_context(listener)
+        run_all = _serve_alone if server.workers == 1 else _supervise
+        return uvloop.run(run_all(config, listeners, private, load=load, control=control))
+
+
+async def _serve_alone(
+    config: Config, listeners: list[socket.socket], private: socket.socket, **reload: Any
+) -> int:
+    worker = Worker(config)
+    (public,) = listeners
+
+    has_started = asyncio.Event()
+
+    def announce() -> None:
+        has_started.set()
+        _announce(public.getsockname(), private.getsockname())
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
+
+    async def apply(new: Config) -> list[str]:
+        await has_started.wait()
+        why = await worker.prepare(new)
+        if why is not None:
+            return [why]
+        await worker.commit()
+        return []
+
+    async def metrics() -> bytes:
+        return worker.gateway.metrics.exposition()
+
+    async def unready_because() -> str | None:
+        return worker.unready_because()
+
+    reloader = Reloader(config, load=reload["load"], apply=apply)
+    async with control_socket(reload["control"], reloader.reload):
+        await run(
+            worker.edge,
+            side_config(admin_app(unready_because=unready_because, metrics=metrics)),
+            public=public,
+            private=private,
+            on_started=announce,
+            on_stop=worker.drain,
+        )
     return 0
 
 
-async def _serve(config: Config, public: Any, private: Any) -> None:
-    gateway = Gateway(config)
+async def _supervise(
+    config: Config, listeners: list[socket.socket], private: socket.socket, **reload: Any
+) -> int:
+    supervisor = Supervisor(config, listeners)
+    public = listeners[0].getsockname()
+    reloader = Reloader(config, load=reload["load"], apply=supervisor.apply)
+    loop = asyncio.get_running_loop()
+    is_stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, is_stopped.set)
+    stopped = asyncio.create_task(is_stopped.wait())
+    app = admin_app(unready_because=supervisor.unready_because, metrics=supervisor.exposition)
+    side = SideServer(side_config(app))
+    admin = asyncio.create_task(side.serve(sockets=[private]))
+    starting = asyncio.create_task(supervisor.start())
+    try:
+        await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        elif (why := starting.result()) is not None:
+            _LOG.error("can't start: %s", why)
+            return 1
+        else:
+            _announce(public, private.getsockname())
+            loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+            async with control_socket(reload["control"], reloader.reload):
+                await stopped
+        await supervisor.stop()
+        return 0
+    finally:
+        stopped.cancel()
+        side.should_exit = True
+        await admin
 
-    def announce() -> None:
-        host, port = public.getsockname()[:2]
-        _LOG.info(
-            "listening on http://%s:%d, admin on port %d", host, port, private.getsockname()[1]
-        )
 
-    await run(
-        edge_config(
-            gateway,
-            lane=gateway.lane,
-            refusal=gateway.refusal_bytes,
-            max_head=gateway.max_head,
-            header_timeout=config.server.header_timeout,
-            keep_alive=config.server.keep_alive,
-            graceful_shutdown=config.server.graceful_shutdown,
-        ),
-        side_config(
-            admin_app(unready_because=gateway.unready_because, metrics=gateway.metrics.exposition)
-        ),
-        public=public,
-        private=private,
-        on_started=announce,
-        on_stop=gateway.drain,
-    )
+def _announce(public: Any, private: Any) -> None:
+    host, port = public[:2]
+    _LOG.info("listening on http://%s:%d, admin on port %d", host, port, private[1])

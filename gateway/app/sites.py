@@ -13,6 +13,7 @@ from gateway.tokens.issuer import Issuer
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityHeaders, IdentityMode, Minted, Passthrough, Untold
 from gateway.upstream.pool import Upstream
+from gateway.websocket import WebSocketRule
 
 
 class Sites:
@@ -51,6 +52,20 @@ class Sites:
             max_body_size=self._config.server.max_body_size if size is None else size,
             retries=settings.retries,
             rate=_rate(config),
+            websocket=self._websocket(config, judged),
+        )
+
+    def _websocket(self, config: RouteConfig, judged: tuple[bytes, ...]) -> WebSocketRule | None:
+        places = config.websocket
+        if places is None:
+            return None
+        if not judged:
+            return WebSocketRule()
+        return WebSocketRule(
+            subprotocol=places.subprotocol,
+            query=places.query,
+            credentials=judged,
+            field_for=self.authenticator(config.issuers).field_for,
         )
 
     def of_upstream(self, name: str) -> Site:

@@ -45,13 +45,18 @@ def open_store(config: Config) -> Store:
     settings = config.store
     if settings.url.startswith("memory:"):
         return MemoryStore(wall=time.time)
-    lives = [Terms.of(issuer).policy.access_life for issuer in config.issuers.values()]
     return RedisStore.from_url(
         settings.url,
         key_prefix=settings.key_prefix,
         timeout=settings.timeout,
-        retention=max(lives, default=0),
+        retention=access_life(config),
     )
+
+
+def access_life(config: Config) -> int:
+    """The longest life of an access token in milliseconds, as the configuration has it."""
+    lives = [Terms.of(issuer).policy.access_life for issuer in config.issuers.values()]
+    return max(lives, default=0)
 
 
 def open_view(config: Config, *, store: Store, metrics: Metrics) -> RevocationView:

@@ -19,6 +19,7 @@ from gateway.config import (
     IssuerConfig,
     KeyFinding,
     Loaded,
+    find_file,
     json_schema,
     load,
 )
@@ -43,7 +44,24 @@ def run(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _print_doubts(loaded.warnings)
     from gateway.app import serve  # the other commands need no server
 
-    return serve(loaded.config)
+    return serve(
+        loaded.config,
+        load=lambda: _load(arguments, environ, given),
+        control=_control_socket(arguments, environ),
+    )
+
+
+def reload(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from gateway.app.control import ControlUnavailable, ask_to_reload
+
+    try:
+        outcome = ask_to_reload(_control_socket(arguments, environ))
+    except ControlUnavailable as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    for line in outcome.lines:
+        print(line)
+    return OK if outcome.is_done else BAD_CONFIG
 
 
 def check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -142,6 +160,15 @@ def _load(
         judge_keys=judge_keys,
         judge_store=judge_store,
     )
+
+
+def _control_socket(arguments: argparse.Namespace, environ: Mapping[str, str]) -> Path:
+    from gateway.app.control import default_place
+
+    named: Path | None = arguments.control_socket
+    if named is None and environ.get("GATEWAY_CONTROL_SOCKET"):
+        named = Path(environ["GATEWAY_CONTROL_SOCKET"])
+    return named or default_place(arguments.config or find_file(environ))
 
 
 def _print_doubts(doubts: Sequence[Fault]) -> None:

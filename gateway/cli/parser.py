@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.cli.commands import check, healthcheck, routes, run, schema, version
+from gateway.cli.commands import check, healthcheck, reload, routes, run, schema, version
 
 _Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
@@ -23,6 +23,7 @@ _EXAMPLES = """\
 examples
   gateway check                                        is the file right?
   gateway run --port 9000                              serve
+  gateway reload                                       take the changed file, without a pause
   gateway routes                                       what goes where
   gateway routes --explain GET http://localhost/api/   which route answers, and why
   gateway schema > config.schema.json                  for completion in an editor
@@ -36,6 +37,15 @@ Exit codes: 0 after a graceful stop, 2 for a bad configuration, 1 for anything e
 
 example
   gateway run --config /etc/gateway/config.yaml --host 0.0.0.0 --log-level debug
+"""
+_RELOAD = """\
+Tell the gateway that runs with this file to take it anew, as SIGHUP does. No connection ends and no
+request fails: those under way are finished by what they began with. Prints what has changed, or
+the faults of the file, which then changes nothing.
+Exit codes: 0 reloaded, 2 refused, 1 no gateway answers.
+
+example
+  gateway reload --config /etc/gateway/config.yaml
 """
 _CHECK = """\
 Check the configuration fully: keys and values, key material, files, routes that conflict.
@@ -87,6 +97,8 @@ def build_parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", help="listen on this port (server.port)")
     serving.add_argument("--workers", help="processes that serve (server.workers)")
     serving.add_argument("--log-level", help="debug, info, warning or error (logging.level)")
+    _add_control(serving)
+    _add_control(command(reload, "take the file anew in the gateway that runs", _RELOAD))
     command(check, "check the configuration, with key material and files", _CHECK)
     command(routes, "show the route table, or explain a request", _ROUTES).add_argument(
         "--explain", nargs=2, metavar=("METHOD", "URL"), help="which route answers, and why"
@@ -95,6 +107,16 @@ def build_parser() -> argparse.ArgumentParser:
     command(healthcheck, "ask a running gateway whether it is ready", _HEALTHCHECK)
     command(version, "print the version", "Print the version.\n")
     return parser
+
+
+def _add_control(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--control-socket",
+        metavar="PATH",
+        type=Path,
+        help="where `gateway reload` speaks to the gateway, else $GATEWAY_CONTROL_SOCKET; "
+        "by default the configuration file's path tells the place",
+    )
 
 
 def _add_config(parser: argparse.ArgumentParser, default: object) -> None:

@@ -52,6 +52,15 @@ def doubts(parts: Parts) -> Findings:
     believed = {name for route in routes for name in route.issuers}
     believed |= {upstream.mint.issuer for upstream in upstreams if upstream.mint is not None}
     reached = {route.upstream for route in routes}
+    is_counted_alone = _is_in_memory(parts) and any(
+        server.workers > 1 for server in parts.of_kind(ServerConfig).values()
+    )
+    for path, route in parts.of_kind(RouteConfig).items():
+        if is_counted_alone and route.rate_limit is not None:
+            yield (
+                (*path, "rate_limit"),
+                "with memory:// each worker counts alone, and admits as much as this",
+            )
     for name in parts.issuers:
         if name not in believed:
             yield ("issuers", name), "no route and no mint uses this issuer"
@@ -62,16 +71,25 @@ def doubts(parts: Parts) -> Findings:
 
 def _listeners(parts: Parts) -> Findings:
     for server in parts.of_kind(ServerConfig).values():
-        for store in parts.of_kind(StoreConfig).values():
-            if server.workers > 1 and store.url.startswith("memory:"):
-                yield (
-                    ("server", "workers"),
-                    "more than one worker needs a store that they share: memory:// is each "
-                    "worker's own; set store.url to a Redis",
-                )
+        if server.workers > 1 and _is_in_memory(parts) and _keeps_sessions(parts):
+            yield (
+                ("server", "workers"),
+                "more than one worker needs a store that they share: memory:// is each worker's "
+                "own, and a logout at one would be none at the others; set store.url to a Redis",
+            )
         for admin in parts.of_kind(AdminConfig).values():
             if server.port and (server.host, server.port) == (admin.host, admin.port):
                 yield ("admin", "port"), "the admin listener needs an address of its own"
+
+
+def _is_in_memory(parts: Parts) -> bool:
+    return any(store.url.startswith("memory:") for store in parts.of_kind(StoreConfig).values())
+
+
+def _keeps_sessions(parts: Parts) -> bool:
+    """Whether sessions begin or end here."""
+    issuers = parts.of_kind(IssuerConfig).values()
+    return any(issuer.endpoints.paths() or issuer.revoke_on for issuer in issuers)
 
 
 def _issuer(path: KeyPath, issuer: IssuerConfig, parts: Parts) -> Findings:
@@ -140,6 +158,11 @@ def _route(path: KeyPath, route: RouteConfig, parts: Parts) -> Findings:
         yield (*path, "auth"), f"{route.auth} needs issuers: [NAME]"
     if route.auth == "none" and route.require:
         yield (*path, "require"), "needs a token; auth is none"
+    if route.websocket is not None:
+        if route.auth == "none" and (route.websocket.subprotocol or route.websocket.query):
+            yield (*path, "websocket"), "names where a token stands; auth is none"
+        if route.methods is not None and "GET" not in route.methods:
+            yield (*path, "websocket"), "a WebSocket is asked for by GET, which methods leaves out"
     for index, name in enumerate(route.issuers):
         where = (*path, "issuers", index)
         if name not in parts.issuers:

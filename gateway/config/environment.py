@@ -2,9 +2,10 @@
 
 Two underscores part the levels; letter case and `-` against `_` don't matter. Only what the file
 format knows, and names that the file has, can be overridden. Reserved, and never an override:
-`GATEWAY_CONFIG` (the file's path), `GATEWAY_REQUIRE_ALL` (tests: fail instead of skip),
-`GATEWAY_VERSION` (image builds), and what container platforms set for a service called `gateway`
-(`GATEWAY_SERVICE_HOST`, `GATEWAY_PORT=tcp://…`, …).
+`GATEWAY_CONFIG` (the file's path), `GATEWAY_CONTROL_SOCKET` (where `gateway reload` asks),
+`GATEWAY_REQUIRE_ALL` (tests: fail instead of skip), `GATEWAY_VERSION` (image builds), and what
+container platforms set for a service called `gateway` (`GATEWAY_SERVICE_HOST`,
+`GATEWAY_PORT=tcp://…`, …).
 """
 
 import re
@@ -16,7 +17,9 @@ from gateway.config.schema import Shape
 from gateway.config.source import Source
 
 PREFIX = "GATEWAY_"
-RESERVED = frozenset({"GATEWAY_CONFIG", "GATEWAY_REQUIRE_ALL", "GATEWAY_VERSION"})
+RESERVED = frozenset(
+    {"GATEWAY_CONFIG", "GATEWAY_CONTROL_SOCKET", "GATEWAY_REQUIRE_ALL", "GATEWAY_VERSION"}
+)
 
 _SERVICE_LINK = re.compile(
     r"GATEWAY_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"

@@ -14,10 +14,6 @@ _Allowed = Callable[[Any], bool]
 
 # Of each section: the keys, and which values work already where that is not the default alone.
 NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
-    "server": {
-        "workers": None,
-        "max_connections": None,
-    },
     "upstreams": {
         "servers": lambda servers: len(servers) == 1,
         "load_balancing": None,

@@ -6,17 +6,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-from gateway.config.section import Section, key
+from gateway.config.section import OrSwitch, Section, key
 from gateway.config.units import (
     Count,
     Duration,
     HeaderName,
     Host,
     Method,
+    Name,
     Origin,
     Rate,
     Size,
     Text,
+    Word,
 )
 
 
@@ -76,6 +78,17 @@ class CorsConfig(Section):
     max_age: Duration = key("10m", description="How long browsers keep a preflight's answer.")
 
 
+class WebSocketConfig(Section):
+    """Where a WebSocket's token may stand beside the header, which pages can't set."""
+
+    subprotocol: Word | None = key(
+        None, description="Of new WebSocket(url, [NAME, token]); both are taken out."
+    )
+    query: Name | None = key(
+        None, description="Query parameter with the token, which is taken out."
+    )
+
+
 class RouteConfig(Section):
     """The first route that matches a request decides it."""
 
@@ -114,6 +127,9 @@ class RouteConfig(Section):
         None, description="Largest request body; null: as server.max_body_size."
     )
     cors: CorsConfig | None = key(None, description="Null: left to the upstream.")
+    websocket: Annotated[WebSocketConfig | None, OrSwitch()] = key(
+        False, description="Whether WebSockets may be opened; where their token may stand."
+    )
 
 
 def covers_path(first: str, second: str) -> bool:

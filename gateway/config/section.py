@@ -60,6 +60,26 @@ class OrText:
         return {"anyOf": [{"type": "string"}, handler(schema)]}
 
 
+class OrSwitch:
+    """Marks an optional section that `true` stands for with its defaults, and `false` for none."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_as_section, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "boolean"}, *handler(schema)["anyOf"]]}
+
+
+def _as_section(value: Any) -> Any:
+    if isinstance(value, bool):
+        return {} if value else None
+    return value
+
+
 def _as_list(value: Any) -> Any:
     if value is None:
         return ()

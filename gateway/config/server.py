@@ -53,7 +53,9 @@ class ServerConfig(Section):
 
     host: Text = key("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
     port: ListenPort = key(8080, description="Port to listen on; 0 takes any free one.")
-    workers: Count = key(1, description="Processes that serve; more than one needs Redis.")
+    workers: Count = key(
+        1, description="Processes that serve; with sessions, more than one needs Redis."
+    )
     trusted_proxies: tuple[Network, ...] = key(
         (), description="Networks whose X-Forwarded-* are believed, read right to left."
     )
@@ -75,7 +77,13 @@ class ServerConfig(Section):
     max_body_size: Size = key(
         "100MiB", description="Largest request body; 413 above; a route may override it."
     )
-    max_connections: Count = key(10000, description="Most client connections of one worker.")
+    max_connections: Count = key(
+        10000,
+        description="Most client connections of one worker; one more is answered 503 and closed.",
+    )
+    revocation_sweep: PositiveDuration = key(
+        "500ms", description="How often open sockets and streams of ended sessions are looked for."
+    )
 
 
 class StoreConfig(Section):

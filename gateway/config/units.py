@@ -174,6 +174,7 @@ HeaderName = Annotated[str, AfterValidator(header_name)]
 AuthScheme = Annotated[
     str, AfterValidator(_fits(_TOKEN, "must be one word, such as Bearer or JWT"))
 ]
+Word = Annotated[str, AfterValidator(_fits(_TOKEN, "must be one word, such as access_token"))]
 Method = Annotated[
     str,
     AfterValidator(_fits(re.compile("[A-Z][A-Z-]*"), "write methods in upper case, such as GET")),

@@ -7,10 +7,13 @@ the client sent it, and interim answers and reason phrases pass too.
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from gateway.edge.lane import Lane
+from gateway.edge.sockets import Sockets
 from gateway.edge.transfer import (
     ClientGone,
     Message,
@@ -25,6 +28,8 @@ from gateway.profiles import Answer
 from gateway.proxy import Call, Forward
 from gateway.request import RequestHead
 from gateway.tokens.jwks import KeysNeeded
+from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.exchange import Exchange
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -35,23 +40,32 @@ class AsgiLane:
     """An ASGI application (HTTP only) that answers every request by the pipeline.
 
     `body_timeout` is the idle time between body reads, in seconds; `end_sessions(identity)` is
-    awaited before the client hears of a success that ends its sessions. What the fast lane does too
-    is `shared`.
+    awaited before the client hears of a success that ends its sessions; `sockets` opens WebSockets,
+    under the gateway's own protocol alone. What the fast lane does too is `shared`.
     """
 
     def __init__(
-        self, shared: Lane, *, body_timeout: float, limiter: Limiter, end_sessions: SessionsEnder
+        self,
+        shared: Lane,
+        *,
+        body_timeout: float,
+        limiter: Limiter,
+        end_sessions: SessionsEnder,
+        sockets: Sockets,
     ) -> None:
         self.shared = shared
         self._body_timeout = body_timeout
         self._limiter = limiter
         self._end_sessions = end_sessions
+        self._sockets = sockets
+        self.running = 0  # requests under way here; those of the fast lane are their upstream's
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request_head(scope)
         started = self.shared.clock()
-        status, reason = 499, ""
+        status, reason, is_open = 499, "", False
         request_id = self.shared.id_of(request)
+        self.running += 1
         try:
             decision = await self._decided(request, request_id)
             if isinstance(decision, Call):
@@ -71,9 +85,11 @@ class AsgiLane:
                 end_sessions=self._end_sessions,
             )
             try:
-                await transfer.run()
+                switched = await transfer.run()
             finally:
                 status = transfer.status
+            if switched is not None:
+                is_open = self._open_socket(scope, decision, request, request_id, started, switched)
         except GatewayError as error:
             status, reason = error.status, error.reason
             answer, is_doubtful = self.shared.refusal(error, request)
@@ -85,7 +101,34 @@ class AsgiLane:
             reason = ShuttingDown().reason
             raise
         finally:
-            self.shared.log(request, request_id, status=status, reason=reason, started=started)
+            self.running -= 1
+            if not is_open:  # else that is told at its end
+                self.shared.log(request, request_id, status=status, reason=reason, started=started)
+
+    def _open_socket(
+        self,
+        scope: Scope,
+        decision: Forward,
+        request: RequestHead,
+        request_id: bytes,
+        started: float,
+        switched: tuple[Exchange, UpstreamConnection],
+    ) -> bool:
+        assert decision.handshake is not None  # or the upstream could not have switched
+        # For as long as the socket is open, no credentials are kept.
+        told = replace(request, target=request.target.partition(b"?")[0], headers=(), lines=())
+        return self._sockets.open(
+            scope["gateway.connection"],
+            *switched,
+            handshake=decision.handshake,
+            bearer=decision.identity,
+            log=partial(self._log_socket, told, request_id, started),
+        )
+
+    def _log_socket(
+        self, request: RequestHead, request_id: bytes, started: float, reason: str
+    ) -> None:
+        self.shared.log(request, request_id, status=101, reason=reason, started=started)
 
     async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
         try:
@@ -138,4 +181,5 @@ def _request_head(scope: Scope) -> RequestHead:
         peer=client[0] if client else None,
         http_version=scope["http_version"],
         lines=scope.get("gateway.lines"),
+        may_upgrade="gateway.connection" in scope,
     )

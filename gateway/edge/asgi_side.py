@@ -1,14 +1,13 @@
 """That part of a client connection which the ASGI lane answers: one task serves its requests."""
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.edge.asgi import AsgiLane
 from gateway.edge.cycle import EdgeCycle
 from gateway.edge.lane import path_of
 from gateway.edge.patience import Patience
-from gateway.errors import GatewayError
+from gateway.edge.splice import Held
 from gateway.request import RequestHead
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ class AsgiSide(Patience):
     """Runs the lane. Subclasses parse, and call `_answer` when nothing else is being answered."""
 
     lane: AsgiLane
-    refusal: Callable[[GatewayError], bytes]
     _answering: "EdgeCycle | FastExchange | None" = None
     _call: asyncio.Future[None] | None = None  # wakes the server for the next request
     _is_served = False
@@ -37,6 +35,8 @@ class AsgiSide(Patience):
             "headers": request.headers,
             "gateway.lines": request.lines,
         }
+        if request.may_upgrade:
+            scope["gateway.connection"] = self
         cycle = EdgeCycle(
             scope,
             self.transport,
@@ -49,6 +49,16 @@ class AsgiSide(Patience):
         )
         self.cycle = cycle  # type: ignore[assignment]
         return cycle
+
+    def hand_over(self) -> bytes:
+        """Gives up the connection, which a socket takes; what came on it behind the request."""
+        held = self.parser.data if isinstance(self.parser, Held) else b""
+        self.parser = None  # type: ignore[assignment]  # ends `_serve`
+        self.pipeline.clear()
+        self._forget_head()
+        self.flow.resume_reading()
+        self.connections.discard(self)
+        return held
 
     def _answer(self, cycle: EdgeCycle) -> None:
         self._answering = cycle

@@ -61,7 +61,7 @@ class EdgeCycle:
         self.keep_alive = keep_alive
         self.waiting_for_100_continue = expect_100_continue
         self.disconnected = False
-        self.body = b""
+        self.body = bytearray()
         self.more_body = True
         self.response_started = False
         self.response_complete = False
@@ -91,7 +91,7 @@ class EdgeCycle:
         self.flow.resume_reading()
         while not (self.disconnected or self.response_complete):
             if self.body or not (self.more_body or self._is_end_told):
-                body, self.body = self.body, b""
+                body, self.body = bytes(self.body), bytearray()
                 self._is_end_told = not self.more_body
                 return {"type": "http.request", "body": body, "more_body": self.more_body}
             self._waiter = self.loop.create_future()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
 from gateway.edge.lane import Lane
+from gateway.edge.lasting import Lasting
 from gateway.edge.refusal import refuse
 from gateway.edge.transfer import REPLAYABLE, framed, without_length
 from gateway.errors import GatewayError, ShuttingDown, UpstreamError
@@ -32,14 +33,13 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 
 
-class FastExchange:
+class FastExchange(Lasting):
     """One request and its answer: the upstream connection's exchange, and the client's cycle."""
 
     __slots__ = (
-        "_body", "_connection", "_due", "_ends_at_eof", "_forward", "_head", "_is_bodiless",
-        "_is_chunked", "_lane", "_loop", "_opening", "_pieces", "_protocol", "_request",
-        "_request_id", "_retries", "_started", "_status", "keep_alive", "on_long_wait",
-        "response_complete", "response_started", "started",
+        "_body", "_connection", "_ends_at_eof", "_head", "_is_bodiless", "_is_chunked", "_lane",
+        "_loop", "_opening", "_pieces", "_request", "_request_id", "_retries", "_started",
+        "_status", "keep_alive", "on_long_wait", "response_complete", "started",
     )  # fmt: skip
 
     more_body = False
@@ -73,6 +73,7 @@ class FastExchange:
         self.on_long_wait: Callable[[], None] | None = None  # else its leaving is seen without
         self._status = 499
         self._head = b""
+        self._fields: Headers = ()
         self._pieces: list[bytes] = []
         self._connection: UpstreamConnection | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -127,6 +128,7 @@ class FastExchange:
         if request.method == "HEAD" or status in BODILESS:
             self._is_bodiless = True
         elif not has_length:
+            self._fields = fields
             if request.http_version == "1.1":
                 self._is_chunked = True
                 head.append(b"transfer-encoding: chunked\r\n")
@@ -186,10 +188,6 @@ class FastExchange:
                 self._protocol, self._lane, self._request, error,
                 request_id=self._request_id, started=self._started, keep_alive=self.keep_alive,
             )  # fmt: skip
-
-    def is_overdue(self, now: float, limit: float) -> bool:
-        """Whether the upstream has owed something for longer than `limit` seconds."""
-        return now - self._due > limit and not self._protocol.flow.write_paused
 
     def expire(self) -> None:
         self.on_failure(UpstreamError.timeout())

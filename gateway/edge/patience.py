@@ -1,18 +1,25 @@
-"""How long a client is waited for: for a head, for the next request, for its reading."""
+"""How many clients there may be, and how long each is waited for: for a head, for the next request,
+for its reading.
+"""
 
 import asyncio
+from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.edge.cycle import CLIENT_STALL
-from gateway.errors import RequestRefused
+from gateway.errors import GatewayError, RequestRefused, TooManyConnections
 
 
 class Patience(HttpToolsProtocol):
     """The times of a client connection, in seconds. Subclasses tell where its requests are."""
 
+    max_connections: int  # that may be open at once
+    refusal: Callable[[GatewayError], bytes]
     header_timeout: float  # for a whole head
     idle_since: float | None = None  # the loop's time; None while a request is under way
+    is_fast = True  # whether what can goes by the fast lane
+    is_leaving = False  # whether the next answer is the last
     _is_in_head = False
     _head_timer: asyncio.TimerHandle | None = None
     _flushed = 0
@@ -21,6 +28,14 @@ class Patience(HttpToolsProtocol):
     def refuse(self, error: RequestRefused) -> None:
         """Ends the connection, behind the answers to the whole requests that came before."""
         raise NotImplementedError
+
+    def _welcome(self) -> None:
+        """A new connection: it may say something, or there are too many already."""
+        if len(self.connections) > self.max_connections:
+            self.transport.write(self.refusal(TooManyConnections()))
+            self.transport.close()
+        else:
+            self._expect_head()
 
     def sweep(self, now: float, keep_alive: float) -> None:
         """Ends a connection that is idle, or whose client does not read; times in seconds."""
@@ -32,6 +47,24 @@ class Patience(HttpToolsProtocol):
                 self.transport.close()
         elif now - self._flushed_since > CLIENT_STALL:
             self.transport.abort()
+
+    def shutdown(self) -> None:
+        """A graceful stop: the answer that comes next is the last.
+
+        A client that waits may be sending just now, so it is given time, see `end_waiting`.
+        """
+        self.is_leaving, self.is_fast = True, False
+        if not self._is_waiting and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+
+    def end_waiting(self) -> None:
+        """Ends a connection on which nothing is under way."""
+        if self._is_waiting:
+            self.transport.close()
+
+    @property
+    def _is_waiting(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def _expect_head(self) -> None:
         """A head that came whole with its first byte, as most do, needs no timer."""

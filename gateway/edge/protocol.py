@@ -20,6 +20,7 @@ from gateway.edge.asgi_side import AsgiSide
 from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
 from gateway.edge.ordinary_head import OrdinaryHeads
+from gateway.edge.splice import Held
 from gateway.errors import RequestRefused
 from gateway.request import RequestHead
 
@@ -36,12 +37,11 @@ class EdgeProtocol(AsgiSide):
     piece of body, getting complete.
     """
 
-    is_fast = True  # whether what can goes by the fast lane
     heads: OrdinaryHeads
     max_head: int
     _is_between = True  # whether the parser has read its last message to the end
     _pending: RequestHead | None = None  # a head whose message is not whole yet
-    _held: bytes = b""  # … and what is here of its body
+    _held: bytearray  # … and what is here of its body
     _lines: list[bytes]
     _quick = 0
     _unframed = 0
@@ -49,7 +49,7 @@ class EdgeProtocol(AsgiSide):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self._expect_head()
+        self._welcome()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.connections.discard(self)
@@ -81,8 +81,9 @@ class EdgeProtocol(AsgiSide):
             self.refuse(
                 RequestRefused(400, "request_invalid", "this is not a valid HTTP/1.1 request")
             )
-        except httptools.HttpParserUpgrade:
-            pass  # never tunnelled: the request is answered, and the connection ends
+        except httptools.HttpParserUpgrade as upgrade:
+            # The request is answered and the connection ends, unless the answer is a 101.
+            self.parser = Held(data[upgrade.args[0] :])  # type: ignore[assignment]
         if self._pending is not None:
             self._answer_pending(is_whole=False)
         if self._is_in_head and self._head_timer is None and not self.transport.is_closing():
@@ -101,15 +102,25 @@ class EdgeProtocol(AsgiSide):
         if self._head_timer is not None:
             self._forget_head()
         method, target, headers, lines, body = head
-        client = self.client
-        request = RequestHead(
-            method, target, b"", b"", headers, self.scheme or "http",
-            client[0] if client else None, "1.1", "", "", "", lines,
-        )  # fmt: skip
+        request = self._request(method, target, headers, lines, "1.1")
         if not fast.answer(self, self.lane.shared, request, body, keep_alive=True):
             self._keeps_alive, self.expect_100_continue = True, False
             self._give_to_asgi(request, body, is_whole=True)
         return True
+
+    def _request(
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        lines: list[bytes],
+        version: str,
+    ) -> RequestHead:
+        client = self.client
+        return RequestHead(
+            method, target, b"", b"", headers, self.scheme or "http",
+            client[0] if client else None, version, "", "", "", lines,
+        )  # fmt: skip
 
     def on_message_begin(self) -> None:
         self.idle_since = None
@@ -145,19 +156,11 @@ class EdgeProtocol(AsgiSide):
         headers, self.headers = self.headers, []  # trailers go where nobody looks
         lines, self._lines = self._lines, []
         self._unframed = 0
-        client = self.client
-        request = RequestHead(
-            method=parser.get_method().decode("ascii"),
-            target=self.url,
-            path=b"",
-            query=b"",
-            headers=headers,
-            scheme=self.scheme or "http",
-            peer=client[0] if client else None,
-            http_version=version,
-            lines=lines,
-        )
-        self._keeps_alive = version == "1.1" and not is_upgrade and parser.should_keep_alive()
+        method = parser.get_method().decode("ascii")
+        request = self._request(method, self.url, headers, lines, version)
+        request.may_upgrade = is_upgrade
+        is_last = is_upgrade or self.is_leaving
+        self._keeps_alive = version == "1.1" and not is_last and parser.should_keep_alive()
         if self._answering is not None:
             self.flow.pause_reading()
             if not self.pipeline:
@@ -167,7 +170,7 @@ class EdgeProtocol(AsgiSide):
             self._answer(self._cycle_of(request))
         else:  # the fast lane's, if the rest of it is here
             self._quick += 1
-            self._pending, self._held = request, b""
+            self._pending, self._held = request, bytearray()
 
     def on_body(self, body: bytes) -> None:
         self._unframed = 0
@@ -238,7 +241,7 @@ class EdgeProtocol(AsgiSide):
     def _answer_pending(self, *, is_whole: bool) -> None:
         request, self._pending = self._pending, None
         assert request is not None  # asked by who knows
-        keep_alive, body = self._keeps_alive, self._held
+        keep_alive, body = self._keeps_alive, bytes(self._held)
         if not (
             is_whole and fast.answer(self, self.lane.shared, request, body, keep_alive=keep_alive)
         ):
@@ -246,7 +249,7 @@ class EdgeProtocol(AsgiSide):
 
     def _give_to_asgi(self, request: RequestHead, body: bytes, *, is_whole: bool) -> None:
         cycle = self._cycle_of(request)
-        cycle.body, cycle.more_body = body, not is_whole
+        cycle.body, cycle.more_body = bytearray(body), not is_whole
         self._answer(cycle)
 
     def _has_body(self) -> bool:

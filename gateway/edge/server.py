@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import gc
-import logging
-import signal
+import select
 import socket
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
@@ -14,11 +14,13 @@ import uvicorn
 
 from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.protocol import EdgeProtocol
+from gateway.edge.splice import End
 from gateway.errors import GatewayError
+from gateway.upstream.keepalive import probe_when_silent
 
 BACKLOG = 2048
-
-_LOG = logging.getLogger(__name__)
+LAST_CALL = 0.5  # seconds that a stop leaves connections without a request open
+ENDING = 0.75  # … that are kept of the grace, for the process to have ended when it is over
 
 # uvicorn keeps its hands off logging, WebSocket and forwarding headers (`upstream/forwarded.py`
 # decides whom to believe).
@@ -42,9 +44,31 @@ class SideServer(uvicorn.Server):
         if counter % 10 == 0:  # uvicorn ticks ten times a second
             now = asyncio.get_running_loop().time()
             for connection in list(self.server_state.connections):
-                if isinstance(connection, EdgeProtocol):
+                if isinstance(connection, EdgeProtocol | End):
                     connection.sweep(now, self.config.timeout_keep_alive)
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes who has connected already, and gives who waits the time for one more request."""
+        await _accept_queued(sockets or [])
+        protocol = self.config.http
+        if isinstance(protocol, type) and issubclass(protocol, EdgeProtocol):
+            # Also for who was accepted just now, and is no connection of the server's yet.
+            protocol.is_leaving, protocol.is_fast = True, False
+        closing = asyncio.create_task(self._close_waiting())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+
+    async def _close_waiting(self) -> None:
+        grace = self.config.timeout_graceful_shutdown
+        await asyncio.sleep(LAST_CALL if grace is None else min(LAST_CALL, grace / 2))
+        while True:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, EdgeProtocol):
+                    connection.end_waiting()
+            await asyncio.sleep(LAST_CALL / 10)
 
 
 class EdgeServer(SideServer):
@@ -63,9 +87,7 @@ class EdgeServer(SideServer):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # All is built that will stay: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        keep_for_good()
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
 
@@ -74,7 +96,7 @@ class EdgeServer(SideServer):
             await super()._wait_tasks_to_complete()
         except asyncio.CancelledError:  # out of time: uvicorn cancels tasks, the fast lane has none
             for connection in list(self.server_state.connections):
-                if isinstance(connection, EdgeProtocol):
+                if isinstance(connection, EdgeProtocol | End):
                     connection.give_up()
             raise
 
@@ -84,10 +106,17 @@ class EdgeServer(SideServer):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        signal.signal(signal.SIGHUP, _no_reload)
         with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
+
+
+async def _accept_queued(sockets: list[socket.socket]) -> None:
+    """Lets the loop accept what is in the queues, which would be reset when they are closed."""
+    for _ in range(BACKLOG):
+        if not select.select(sockets, [], [], 0)[0]:
+            return
+        await asyncio.sleep(0)
 
 
 async def run(
@@ -110,41 +139,55 @@ async def run(
         await task
 
 
-def _no_reload(sig: int, frame: FrameType | None) -> None:
-    _LOG.warning("a reload is not supported yet: restart to take the configuration anew")
+def keep_for_good() -> None:
+    """All is built that will stay: the collector need not look at it again."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
-def edge_config(
-    app: Any,
-    *,
-    lane: Any,
-    refusal: Callable[[GatewayError], bytes],
-    max_head: int,
-    header_timeout: float,
-    keep_alive: float,
-    graceful_shutdown: float,
-) -> uvicorn.Config:
-    """How the public listener runs: `app` has the lifespan, `lane` answers.
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """What the configuration says of the public listener.
 
     Times in seconds; the rest as `EdgeProtocol` has it.
     """
-    settings = {
-        "lane": staticmethod(lane),
-        "refusal": staticmethod(refusal),
-        "max_head": max_head,
-        "heads": OrdinaryHeads(),
-        "header_timeout": header_timeout,
-    }
-    return uvicorn.Config(
+
+    lane: Any
+    refusal: Callable[[GatewayError], bytes]
+    max_head: int
+    max_connections: int
+    header_timeout: float
+    keep_alive: float
+    graceful_shutdown: float
+
+
+def edge_config(app: Any, settings: EdgeSettings) -> uvicorn.Config:
+    """How the public listener runs; of `app` it runs the lifespan."""
+    config = uvicorn.Config(
         app,
-        http=type("BoundProtocol", (EdgeProtocol,), settings),
+        http=type("BoundProtocol", (EdgeProtocol,), {"heads": OrdinaryHeads()}),
         lifespan="on",
-        timeout_keep_alive=keep_alive,  # type: ignore[arg-type]  # any number will do
-        timeout_graceful_shutdown=graceful_shutdown,  # type: ignore[arg-type]
         server_header=False,
         date_header=False,
         **_PLAIN,
     )
+    renew(config, settings)
+    return config
+
+
+def renew(config: uvicorn.Config, settings: EdgeSettings) -> None:
+    """From now on each request of every connection, open or not, is answered by these."""
+    protocol: Any = config.http
+    protocol.lane = staticmethod(settings.lane)
+    protocol.refusal = staticmethod(settings.refusal)
+    protocol.max_head = settings.max_head
+    protocol.max_connections = settings.max_connections
+    protocol.header_timeout = settings.header_timeout
+    config.timeout_keep_alive = settings.keep_alive  # type: ignore[assignment]  # any number will do
+    grace = settings.graceful_shutdown
+    until_cut = grace - min(ENDING, grace / 4)
+    config.timeout_graceful_shutdown = until_cut  # type: ignore[assignment]
 
 
 def side_config(app: Any) -> uvicorn.Config:
@@ -154,5 +197,27 @@ def side_config(app: Any) -> uvicorn.Config:
 
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; raises OSError where the address is taken or not ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    listener = socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
+    probe_when_silent(listener)
+    return listener
+
+
+def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
+    """Several listening sockets on one address, among which the kernel spreads connections."""
+    with contextlib.ExitStack() as opened:
+        if port:  # else a second gateway would share the address without a word
+            listen(host, port).close()
+        listeners: list[socket.socket] = []
+        for _ in range(number):
+            listener = socket.create_server(
+                (host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
+            )
+            probe_when_silent(listener)
+            listeners.append(opened.enter_context(listener))
+            port = listener.getsockname()[1]
+        opened.pop_all()
+    return listeners
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -68,26 +68,32 @@ class Transfer:
         self._watcher: asyncio.Task[None] | None = None
         self.status = 499
 
-    async def run(self) -> None:
-        """Raises GatewayError before the answer's head, ResponseTruncated after it."""
+    async def run(self) -> tuple[Exchange, UpstreamConnection] | None:
+        """Returns what the caller has to carry on with, where the upstream switched protocols.
+
+        Raises GatewayError before the answer's head, ResponseTruncated after it.
+        """
         first, is_whole = b"", True
         try:
             if not self._forward.body.is_empty:
                 first, is_whole = await self._read_body()
             exchange, connection = await self._open(first, is_whole)
+            if exchange.status == 101:
+                return exchange, connection
             try:
                 await self._relay(exchange)
             finally:
                 if not (exchange.ended and exchange.is_sent):
                     connection.abandon(exchange)
         except (ClientGone, ConnectionError):  # by ASGI, `send` to a client that left raises
-            return
+            pass
         finally:
             if self._exchange is not None:
                 self._exchange.on_long_wait = None  # leaves no cycle to the collector
             for task in (self._uploader, self._watcher):
                 if task is not None:
                     task.cancel()
+        return None
 
     async def _open(self, first: bytes, is_whole: bool) -> tuple[Exchange, UpstreamConnection]:
         """Sends the request, and returns when the answer's head is there."""
@@ -99,6 +105,8 @@ class Transfer:
         connection = upstream.take() or await upstream.connect()
         while True:
             exchange = Exchange(connection.loop, is_sent=is_whole)
+            exchange.may_switch = forward.handshake is not None
+            exchange.identity = None if forward.ends_sessions else forward.identity
             self._exchange = exchange
             connection.begin(exchange, data, is_head=forward.is_head, is_whole=is_whole)
             if is_whole:

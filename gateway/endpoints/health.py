@@ -1,6 +1,6 @@
 """Liveness, readiness and metrics, on the admin listener alone."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -11,7 +11,9 @@ _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def admin_app(
-    *, unready_because: Callable[[], str | None], metrics: Callable[[], bytes]
+    *,
+    unready_because: Callable[[], Awaitable[str | None]],
+    metrics: Callable[[], Awaitable[bytes]],
 ) -> Starlette:
     """The admin listener's application.
 
@@ -22,13 +24,13 @@ def admin_app(
         return JSONResponse({"status": "alive"})
 
     async def readyz(request: Request) -> Response:
-        why = unready_because()
+        why = await unready_because()
         if why is not None:
             return JSONResponse({"status": "unready", "why": why}, status_code=503)
         return JSONResponse({"status": "ready"})
 
     async def exposition(request: Request) -> Response:
-        return Response(metrics(), media_type=_EXPOSITION)
+        return Response(await metrics(), media_type=_EXPOSITION)
 
     return Starlette(
         routes=[

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as quote
+from select import PIPE_BUF
 from typing import NamedTuple
 
 BATCH = 64  # lines; a larger flush would hold the loop for too long
@@ -86,6 +87,20 @@ def to_stdout(lines: str) -> None:
     with suppress(OSError):
         sys.stdout.write(lines)
         sys.stdout.flush()
+
+
+def to_shared_stdout(lines: str) -> None:
+    """As `to_stdout`, where several processes write: in pieces that a pipe takes whole.
+
+    Only a line that is longer by itself may be torn.
+    """
+    piece = ""
+    for line in lines.split("\n")[:-1]:
+        if len(piece) + len(line) >= PIPE_BUF:
+            to_stdout(piece)
+            piece = ""
+        piece += line + "\n"
+    to_stdout(piece)
 
 
 def _json_line(r: Record, time: str) -> str:

@@ -7,6 +7,7 @@ sent; their number is bounded.
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from gateway.telemetry.request_metrics import RequestMetrics
+from gateway.telemetry.summed import Snapshot, snapshot
 
 # Seconds: from a loopback's fraction of a millisecond up to what `max_staleness` bears.
 _LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -43,5 +44,15 @@ class Metrics:
             registry=self._registry,
         )
 
+        self.open_websockets = Gauge(
+            "gateway_open_websockets",
+            "WebSockets that are open here.",
+            registry=self._registry,
+        )
+
     def exposition(self) -> bytes:
         return generate_latest(self._registry)
+
+    def snapshot(self) -> Snapshot:
+        """What there is to add up with other processes'."""
+        return snapshot(self._registry)

@@ -39,11 +39,12 @@ class RequestMetrics(Collector):
         """One request is over; `reason` is empty where it was forwarded."""
         key = (route, method if method in _METHODS else "other", status)
         self._requests[key] = self._requests.get(key, 0) + 1
-        durations = self._durations.get(route)
-        if durations is None:
-            durations = self._durations[route] = _Durations()
-        durations.counts[bisect_left(_BOUNDS, seconds)] += 1
-        durations.total += seconds
+        if status != 101:  # a socket's life is no request's
+            durations = self._durations.get(route)
+            if durations is None:
+                durations = self._durations[route] = _Durations()
+            durations.counts[bisect_left(_BOUNDS, seconds)] += 1
+            durations.total += seconds
         if reason:
             denied = (route, reason)
             self._denied[denied] = self._denied.get(denied, 0) + 1
@@ -67,7 +68,7 @@ class RequestMetrics(Collector):
         yield denied
         seconds = HistogramMetricFamily(
             "gateway_request_duration_seconds",
-            "From a request's head to the end of its answer.",
+            "From a request's head to the end of its answer; of no WebSocket.",
             labels=("route",),
         )
         for route, durations in self._durations.items():

@@ -98,6 +98,12 @@ class JwksSource:
     def has_keys(self) -> bool:
         return bool(self._keys)
 
+    def inherit(self, other: "JwksSource") -> None:
+        """Begins with what another source of the same settings has: keys, and its budget."""
+        self._keys, self._jwks = other._keys, other._jwks
+        self._starts, self._ended = other._starts, other._ended
+        self._loaded, self._failed = other._loaded, other._failed
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Calls `listener` whenever other keys have come, at once and before any is used."""
         self._listeners.append(listener)

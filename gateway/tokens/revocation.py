@@ -9,6 +9,7 @@ Rules
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable
@@ -72,6 +73,15 @@ class RevocationView:
         """What is known, however old that is."""
         known = self._issuers.get(identity.issuer)
         return known is not None and known.has_revoked(identity, self._wall)
+
+    def has_ended(self, identity: Identity) -> bool:
+        """Whether the bearer's session is known to be over.
+
+        A refresh that leaves a sliding token behind ends no session.
+        """
+        if identity.generation is not None:
+            identity = replace(identity, generation=None)
+        return self.is_revoked(identity)
 
     def apply(self, revocations: Sequence[Revocation], *, lag: float | None) -> None:
         now = self._wall()

@@ -38,11 +38,14 @@ class AnswerReader:
         self._reason = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
+        self._is_chunked = False
         self._is_skipped = False  # the rest of this parser's message has no meaning
         self.is_in_head = True
         self.ends_at_eof = False
         self.keeps_alive = False
         self.is_full = False  # the exchange holds as much as it wants to
+        self.is_switched = False  # what follows is no HTTP
+        self.rest = b""  # … and what came of it
 
     @property
     def has_begun(self) -> bool:
@@ -70,6 +73,9 @@ class AnswerReader:
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if self.is_switched:
+                self.rest = data[error.args[0] :]
+                return
             cause = error.__context__
             if isinstance(error, httptools.HttpParserCallbackError) and not isinstance(
                 cause, ValueError
@@ -118,8 +124,10 @@ class AnswerReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self.is_in_head:
             return  # a trailer: it ends here
-        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.lower() != b"chunked":
-            raise ValueError("a transfer coding that nobody asked for")
+        if len(name) == 17 and name.lower() == b"transfer-encoding":
+            if self._is_chunked or value.lower() != b"chunked":
+                raise ValueError("a transfer coding that nobody asked for")
+            self._is_chunked = True
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -129,6 +137,11 @@ class AnswerReader:
         parser, headers = self._parser, self._headers
         status = parser.get_status_code()
         if status < 200:
+            if status == 101 and exchange.may_switch and parser.should_upgrade():
+                self.is_in_head = False
+                self.is_switched = self.is_full = True
+                exchange.on_head(status, self._reason, headers)
+                return
             if status == 101 or status < 100:
                 raise ValueError("an answer that no request asked for")
             if status > 101:  # 100 answers an Expect, which this gateway has met itself
@@ -158,7 +171,7 @@ class AnswerReader:
         if self.is_in_head:  # an interim answer: the real one follows
             self._reason = b""
             self._headers = []
-        elif not self.is_complete:
+        elif not (self.is_complete or self.is_switched):
             self._complete()
 
     def _complete(self) -> None:

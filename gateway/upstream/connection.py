@@ -126,6 +126,18 @@ class UpstreamConnection(asyncio.Protocol):
             self.abort()
             self._release()
 
+    def detach(self, exchange: AnswerSink) -> tuple[asyncio.Transport, bytes] | None:
+        """Gives away the transport of an upstream that switched protocols, its reading paused.
+
+        With it goes what came behind the 101. None where the connection is gone.
+        """
+        if self.is_closed or self.exchange is not exchange:
+            return None
+        transport, self._transport = self._transport, None
+        self.exchange = self._reader.exchange = None
+        self._on_lost(self)
+        return transport, self._reader.rest
+
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()

@@ -9,10 +9,19 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.errors import GatewayError, UpstreamError
+from gateway.identity import Identity
 
 HIGH_WATER = 128 * 1024  # bytes of answer held before the upstream is paused
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+def is_event_stream(headers: Headers) -> bool:
+    """Whether an answer with these fields comes at its own pace: server-sent events."""
+    return any(
+        name.lower() == b"content-type" and value.lower().startswith(b"text/event-stream")
+        for name, value in headers
+    )
 
 
 class AnswerSink(Protocol):
@@ -24,6 +33,16 @@ class AnswerSink(Protocol):
 
     on_long_wait: Callable[[], None] | None
     started: float
+
+    @property
+    def may_switch(self) -> bool:
+        """Whether a 101 was asked for."""
+        ...
+
+    @property
+    def bearer(self) -> Identity | None:
+        """Whose answer has begun, where it is to end with the bearer's session."""
+        ...
 
     def on_progress(self) -> None: ...
     def on_informational(self, status: int, headers: Headers) -> None: ...
@@ -54,6 +73,8 @@ class Exchange:
     ended = False
     failure: GatewayError | None = None
     is_client_gone = False
+    may_switch = False
+    identity: Identity | None = None  # see `bearer`
     _answer_due: float | None = None  # since when the upstream owes a byte of its answer
     _upload_due: float | None = None  # since when it takes no more of the request
     on_long_wait: Callable[[], None] | None = None
@@ -71,6 +92,10 @@ class Exchange:
     def __repr__(self) -> str:
         state = "failed" if self.failure else "ended" if self.ended else "open"
         return f"<Exchange {self.status or 'no head'} {state} buffered={self._buffered}>"
+
+    @property
+    def bearer(self) -> Identity | None:
+        return self.identity if self.has_head else None
 
     # The connection's side
 
@@ -157,7 +182,7 @@ class Exchange:
         """Whether the upstream has owed something for longer than `limit` seconds."""
         return any(
             due is not None and now - due > limit for due in (self._answer_due, self._upload_due)
-        )
+        ) and not is_event_stream(self.headers)
 
     def client_left(self) -> None:
         """The client is gone: whoever waits is woken."""

@@ -6,11 +6,14 @@ idle connections before the upstream does (Gunicorn: 2 s), and ends exchanges th
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.config import ServerAddress, UpstreamConfig
-from gateway.errors import UpstreamError
+from gateway.errors import AuthenticationFailed, Flaw, UpstreamError
+from gateway.identity import Identity
 from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.keepalive import probe_when_silent
 from gateway.upstream.ordinary_answer import OrdinaryAnswers
 
 LONG_WAIT = 0.5  # seconds after which an exchange starts to watch for its client leaving
@@ -47,6 +50,7 @@ class Upstream:
         self._answers = OrdinaryAnswers()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweeper: asyncio.Task[None] | None = None
+        self._is_stopped = False
 
     @classmethod
     def build(cls, name: str, settings: UpstreamConfig) -> "Upstream":
@@ -73,10 +77,16 @@ class Upstream:
     def idle_connections(self) -> int:
         return len(self._idle)
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a request is under way here."""
+        return bool(self._busy or self._connecting or self._waiters)
+
     def start(self) -> None:
         self._sweeper = asyncio.create_task(self._sweep(), name=f"sweeper {self.name}")
 
     async def stop(self) -> None:
+        self._is_stopped = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -98,6 +108,8 @@ class Upstream:
 
         Raises UpstreamError: refused (502), timed out (504), saturated (503).
         """
+        if self._is_stopped:  # nobody would look after the connection
+            raise UpstreamError.refused()
         deadline = asyncio.get_running_loop().time() + self.limits.connect
         while self.open_connections >= self.limits.connections:
             await self._wait_for_place(deadline)
@@ -149,7 +161,8 @@ class Upstream:
         if server.path is not None:
             _, connection = await loop.create_unix_connection(protocol, server.path)
         else:
-            _, connection = await loop.create_connection(protocol, server.host, server.port)
+            transport, connection = await loop.create_connection(protocol, server.host, server.port)
+            probe_when_silent(transport.get_extra_info("socket"))
         return connection
 
     def _freed(self, connection: UpstreamConnection) -> None:
@@ -173,6 +186,14 @@ class Upstream:
             if not place.done():
                 place.set_result(None)
                 return
+
+    def end_revoked(self, has_ended: Callable[[Identity], bool]) -> None:
+        """Cuts the answers under way to bearers whose session has ended."""
+        for connection in list(self._busy):
+            exchange = connection.exchange
+            bearer = exchange.bearer if exchange is not None else None
+            if exchange is not None and bearer is not None and has_ended(bearer):
+                exchange.on_failure(AuthenticationFailed(Flaw.REVOKED, issuer=bearer.issuer))
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

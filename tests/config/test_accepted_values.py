@@ -139,6 +139,16 @@ ACCEPTED = [
         lambda c: c.routes[0].max_body_size,
         1 << 20,
     ),
+    ("route", "{path: /, @TO}", lambda c: c.routes[0].websocket, None),
+    ("route", "{path: /, websocket: false, @TO}", lambda c: c.routes[0].websocket, None),
+    ("route", "{path: /, websocket: true, @TO}", lambda c: c.routes[0].websocket.query, None),
+    (
+        "route",
+        "{path: /, websocket: {subprotocol: jwt, query: token}, @TO}",
+        lambda c: (c.routes[0].websocket.subprotocol, c.routes[0].websocket.query),
+        ("jwt", "token"),
+    ),
+    ("server", "{revocation_sweep: 100ms}", lambda c: c.server.revocation_sweep, 0.1),
 ]
 
 

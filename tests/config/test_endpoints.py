@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from gateway.config import IssuerConfig, served_endpoints, upstream_of
+from gateway.config import Config, IssuerConfig, served_endpoints, upstream_of
+from gateway.config.checks import doubts
+from gateway.config.parts import Parts
 from tests.config.samples import SECRET, faults_of, file_with, load_text
 
 DEFAULTS = ["/gettoken/", "/refreshtoken/", "/verifytoken/", "/logout/"]
@@ -254,8 +256,8 @@ def test_a_revocation_that_nothing_can_trigger_is_a_doubt(
     text = file_with(
         issuer=f"{{signing_key: {SECRET}, revoke_on: [{{path: {path}}}]}}", route=route
     )
-    doubts = [str(doubt) for doubt in load_text(tmp_path, text).warnings]
-    assert any("revoke_on[0].path: no route asks" in doubt for doubt in doubts) is is_deaf
+    found = [str(doubt) for doubt in load_text(tmp_path, text).warnings]
+    assert any("revoke_on[0].path: no route asks" in doubt for doubt in found) is is_deaf
 
 
 def test_two_issuers_with_one_secret_are_a_doubt(tmp_path: Path) -> None:
@@ -269,6 +271,26 @@ def test_more_workers_need_a_shared_store(tmp_path: Path) -> None:
         fault.startswith("config.yaml:1: server.workers: more than one worker needs a store")
         for fault in faults
     )
+
+
+@pytest.mark.parametrize(
+    ("issuer", "is_refused"),
+    [
+        ("", False),
+        ("revoke_on: [{path: /p/}]", True),
+        ("endpoints: {obtain: null, refresh: null, verify: null, blacklist: /out/}", True),
+    ],
+    ids=["none", "revoke_on", "logout"],
+)
+def test_workers_need_no_shared_store_without_sessions(
+    tmp_path: Path, issuer: str, is_refused: bool
+) -> None:
+    nothing = "endpoints: {obtain: null, refresh: null, verify: null, blacklist: null}"
+    keys = ", ".join(filter(None, [f"signing_key: {SECRET}", issuer]))
+    if "endpoints" not in issuer:
+        keys += f", {nothing}"
+    faults = faults_of(tmp_path, file_with(server="{workers: 2}", issuer=f"{{{keys}}}"))
+    assert any("needs a store that they share" in fault for fault in faults) is is_refused
 
 
 @pytest.mark.parametrize(
@@ -299,3 +321,18 @@ def test_a_cookie_that_would_not_work_is_refused(
     [fault] = faults_of(tmp_path, file_with(issuer="{@ISSUER, cookie: " + cookie + "}"))
     assert fault.startswith(f"config.yaml:4: issuers.students.{key}: ")
     assert wording in fault
+
+
+@pytest.mark.parametrize(("url", "is_doubtful"), [("memory://", True), ("redis://h", False)])
+def test_limits_that_each_worker_counts_alone_are_a_doubt(url: str, is_doubtful: bool) -> None:
+    parts = Parts.of(
+        Config.model_validate(
+            {
+                "server": {"workers": 2},
+                "store": {"url": url},
+                "upstreams": {"a": {"servers": ["http://h"]}},
+                "routes": [{"path": "/", "upstream": "a", "rate_limit": {"rate": "1/s"}}],
+            }
+        )
+    )
+    assert any(key[-1] == "rate_limit" for key, _ in doubts(parts)) is is_doubtful

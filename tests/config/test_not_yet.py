@@ -7,7 +7,6 @@ import pytest
 from tests.config.samples import faults_of, file_with
 
 NOT_YET = [
-    ("server", "{max_connections: 5}", "1: server.max_connections"),
     *(
         ("upstream", "{@SERVERS, " + text + "}", f"6: upstreams.students.{key}")
         for key, text in {

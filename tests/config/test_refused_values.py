@@ -268,6 +268,28 @@ REFUSED = [
     ),
     ("route", "{path: /, rate_limit: {rate: 0/s}, @TO}", "8: routes[0].rate_limit.rate: must"),
     ("route", "{path: /, rate_limit: {rate: 5}, @TO}", "8: routes[0].rate_limit.rate: must b"),
+    (
+        "route",
+        "{path: /, auth: none, websocket: {query: token}, upstream: students}",
+        "8: routes[0].websocket: names where a token stands; auth is none",
+    ),
+    (
+        "route",
+        "{path: /, methods: [POST], websocket: true, @TO}",
+        "8: routes[0].websocket: a WebSocket is asked for by GET, which methods leaves out",
+    ),
+    (
+        "route",
+        "{path: /, websocket: {subprotocol: 'a b'}, @TO}",
+        "8: routes[0].websocket.subprotocol: must be one word, such as access_token",
+    ),
+    (
+        "route",
+        "{path: /, websocket: {query: 'a&b'}, @TO}",
+        "8: routes[0].websocket.query: a name has letters, digits, - and _ alone",
+    ),
+    ("route", "{path: /, websocket: yess, @TO}", "8: routes[0].websocket: must be a mapping of"),
+    ("server", "{revocation_sweep: 0s}", "1: server.revocation_sweep: must be longer than 0s"),
     ("route", "{path: /, cors: {origins: [x]}, @TO}", "8: routes[0].cors.origins[0]: must be"),
 ]
 

@@ -34,6 +34,7 @@ server:
   max_url_size: 8KiB
   max_body_size: 100MiB
   max_connections: 10000
+  revocation_sweep: 500ms
 
 store:
   url: memory://
@@ -101,6 +102,7 @@ routes:
     rate_limit: null
     max_body_size: null
     cors: null
+    websocket: false
 
 admin:
   host: 127.0.0.1
@@ -348,9 +350,9 @@ def test_a_loaded_configuration_knows_the_line_of_each_key(tmp_path: Path) -> No
     fault = source.fault(("issuers", "students", "signing_key"), "is weak")
 
     assert fault == Fault(
-        f"{tmp_path}/config.yaml:28", "issuers.students.signing_key", "is weak", 28
+        f"{tmp_path}/config.yaml:29", "issuers.students.signing_key", "is weak", 29
     )
-    assert source.fault(("routes", 0, "cors"), "x").line == 71  # not given: that of its section
+    assert source.fault(("routes", 0, "cors"), "x").line == 72  # not given: that of its section
     assert source.fault(("nowhere",), "x").line == 1
 
 

@@ -12,7 +12,7 @@ from gateway.edge.protocol import EdgeProtocol
 from tests.servers import RunningGateway, Script, ScriptedUpstream, gateway_running, scripted
 
 OPEN = """
-server: {{header_timeout: {head}, body_timeout: 300ms, max_body_size: 1MiB}}
+server: {{header_timeout: {head}, body_timeout: 300ms, max_body_size: {body}}}
 logging: {{access_log: false}}
 upstreams:
   app:
@@ -46,10 +46,16 @@ def before(tmp_path: Path) -> Opened:
         idle: str = "1s",
         connections: int = 8,
         head: str = "10s",
+        body: str = "1MiB",
     ) -> AsyncIterator[tuple[RunningGateway, ScriptedUpstream]]:
         async with scripted(script) as upstream:
             config = OPEN.format(
-                port=upstream.port, read=read, idle=idle, connections=connections, head=head
+                port=upstream.port,
+                read=read,
+                idle=idle,
+                connections=connections,
+                head=head,
+                body=body,
             )
             async with gateway_running(config, tmp_path) as gateway:
                 yield gateway, upstream

@@ -32,7 +32,7 @@ async def test_a_worker_is_not_ready_before_the_log_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_outage: str
 ) -> None:
     store = Unread(wall=time.time)
-    monkeypatch.setattr("gateway.app.gateway.open_store", lambda _: store)
+    monkeypatch.setattr("gateway.app.state.open_store", lambda _: store)
     monkeypatch.setattr("gateway.app.gateway.STORE_AT_START", 0.0)
     file = tmp_path / "config.yaml"
     file.write_text(CONFIG.format(on_outage=on_outage))

@@ -247,7 +247,7 @@ async def driven(
             config.format(issuer=issuer, server=server, paths=paths, port=upstream.port, read=read)
         )
         store = TakenAway(wall=wall)
-        monkeypatch.setattr("gateway.app.gateway.open_store", lambda _: store)
+        monkeypatch.setattr("gateway.app.state.open_store", lambda _: store)
         gateway = Gateway(load(file, environ={}).config)
         await gateway.start()
         try:

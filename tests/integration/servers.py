@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,9 +45,37 @@ class RunningGateway:
     process: Process
     address: str
     admin: str
+    file: Path
 
     def readiness(self) -> Answer:
         return ask(self.admin, "GET", "/readyz")
+
+    def metric(self, name: str) -> float:
+        """What all samples of this name add up to."""
+        text = ask(self.admin, "GET", "/metrics").body.decode()
+        found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+        return sum(map(float, found))
+
+    def rewrite(self, config: Mapping[str, Any]) -> None:
+        """Another configuration for the same ports, in force from the next reload on."""
+        _write(self.file, config)
+
+    def reload(self) -> tuple[int, str]:
+        """`gateway reload`: its exit code, and what it prints."""
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "reload", "--config", self.file],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, done.stdout
+
+    def workers(self) -> list[int]:
+        """The processes that it has started."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(child) for child in children.read_text().split()]
 
     def peak_memory(self) -> int:
         """VmHWM in bytes: the most memory it ever had."""
@@ -86,8 +115,7 @@ def start_gateway(
 ) -> RunningGateway:
     """A gateway with this configuration, on ports of its own; returns once it is ready."""
     file = directory / "config.yaml"
-    own = {"server": {**config.get("server", {}), "port": 0}, "admin": {"port": 0}}
-    file.write_text(yaml.safe_dump({**config, **own}, sort_keys=False))
+    _write(file, config)
     process = children.start(
         "gateway",
         [sys.executable, "-m", "gateway", "run", "--config", file],
@@ -97,9 +125,14 @@ def start_gateway(
     found = process.wait_for(
         lambda: re.search(r"listening on (http://\S+), admin on port (\d+)", process.output())
     )
-    gateway = RunningGateway(process, found[1], f"http://127.0.0.1:{found[2]}")
+    gateway = RunningGateway(process, found[1], f"http://127.0.0.1:{found[2]}", file)
     process.wait_for(lambda: status_of(gateway.admin, "/readyz") == 200 or None)
     return gateway
+
+
+def _write(file: Path, config: Mapping[str, Any]) -> None:
+    own = {"server": {**config.get("server", {}), "port": 0}, "admin": {"port": 0}}
+    file.write_text(yaml.safe_dump({**config, **own}, sort_keys=False))
 
 
 def start_echo(

@@ -94,16 +94,6 @@ def test_an_idle_gateway_stops_with_exit_code_0(
     client.close()
 
 
-def test_a_hangup_changes_nothing_until_reload_is_there(echo: str, run_gateway: Run) -> None:
-    gateway = run_gateway(_config(echo))
-    os.kill(gateway.process.pid, signal.SIGHUP)
-    gateway.process.wait_for(
-        lambda: "a reload is not supported yet" in gateway.process.output() or None
-    )
-    assert ask(gateway.address, "GET", "/").status == 200
-    assert not gateway.process.has_ended
-
-
 def test_what_outlives_the_graceful_stop_is_cut_and_never_ended_cleanly(
     own_echo: RunningEcho, run_gateway: Run
 ) -> None:

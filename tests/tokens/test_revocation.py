@@ -127,6 +127,19 @@ def test_what_an_entry_ends(
 
 
 @pytest.mark.parametrize(
+    ("entry", "has_ended"),
+    [(session(), True), (user(since=990), True), (generation(3, since=1000), False)],
+    ids=["its session", "its user", "a refresh"],
+)
+def test_what_ends_a_sliding_tokens_session(
+    view: RevocationView, entry: Revocation, has_ended: bool
+) -> None:
+    view.apply([entry], lag=None)
+    assert view.is_revoked(bearer(generation=2))
+    assert view.has_ended(bearer(generation=2)) is has_ended
+
+
+@pytest.mark.parametrize(
     ("entry", "identity"),
     [
         (session(until=1010), bearer()),

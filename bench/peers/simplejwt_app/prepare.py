@@ -2,14 +2,14 @@
 
 import sys
 
-import django  # type: ignore[import-not-found]
-from django.core.management import call_command  # type: ignore[import-not-found]
+import django
+from django.core.management import call_command
 
 
 def prepare(users: int) -> None:
     django.setup()
     call_command("migrate", verbosity=0)
-    from django.contrib.auth.models import User  # type: ignore[import-not-found]
+    from django.contrib.auth.models import User
 
     numbers = range(1, users + 1)
     User.objects.bulk_create(User(id=number, username=f"user{number}") for number in numbers)

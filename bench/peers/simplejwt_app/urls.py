@@ -1,6 +1,6 @@
 """The one path of the peer."""
 
-from django.urls import path  # type: ignore[import-not-found]
+from django.urls import path
 from rest_framework_simplejwt.views import TokenRefreshView  # type: ignore[import-not-found]
 
 urlpatterns = [path("api/token/refresh/", TokenRefreshView.as_view())]

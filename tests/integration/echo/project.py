@@ -13,10 +13,10 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings  # type: ignore[import-not-found]
-from django.core.wsgi import get_wsgi_application  # type: ignore[import-not-found]
-from django.http import JsonResponse, StreamingHttpResponse  # type: ignore[import-not-found]
-from django.urls import path, re_path  # type: ignore[import-not-found]
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import JsonResponse, StreamingHttpResponse
+from django.urls import path, re_path
 
 MEBIBYTE = 1024 * 1024
 

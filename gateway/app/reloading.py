@@ -1,0 +1,68 @@
+"""Taking the configuration anew while requests go on: from the file to the workers, or not at all.
+
+Rule: whatever speaks against the new file is said as `gateway check` says it, and changes nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from gateway.config import Config, ConfigError, Loaded
+from gateway.config.changes import changes, fixed_changes
+
+_LOG = logging.getLogger(__name__)
+
+Load = Callable[[], Loaded]
+# Puts a checked configuration in force everywhere; why that can't be, nothing where it was done.
+Apply = Callable[[Config], Awaitable[list[str]]]
+
+
+class Outcome(NamedTuple):
+    """What came of a reload, in lines for people."""
+
+    is_done: bool
+    lines: tuple[str, ...]
+
+
+class Reloader:
+    """Reloads one after the other; `config` is what is in force."""
+
+    def __init__(self, config: Config, *, load: Load, apply: Apply) -> None:
+        self.config = config
+        self._load = load
+        self._apply = apply
+        self._one_at_a_time = asyncio.Lock()
+        self._tasks: set[asyncio.Task[Outcome]] = set()
+
+    def ask(self) -> None:
+        """Begins a reload that nobody waits for: a signal's."""
+        task = asyncio.get_running_loop().create_task(self.reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def reload(self) -> Outcome:
+        async with self._one_at_a_time:
+            outcome = await self._reload()
+        for line in outcome.lines:
+            _LOG.log(logging.INFO if outcome.is_done else logging.ERROR, "reload: %s", line)
+        return outcome
+
+    async def _reload(self) -> Outcome:
+        try:
+            loaded = await asyncio.to_thread(self._load)
+        except ConfigError as error:
+            return _refused(str(error).splitlines())
+        old, new = self.config, loaded.config
+        fixed = [loaded.source.fault(path, "needs a restart") for path in fixed_changes(old, new)]
+        faults = [*map(str, fixed)] or await self._apply(new)
+        if faults:
+            return _refused(faults)
+        self.config = new
+        told = await asyncio.to_thread(changes, old, new)
+        doubts = (f"warning: {doubt}" for doubt in loaded.warnings)
+        return Outcome(True, ("reloaded", *(told or ["nothing has changed"]), *doubts))
+
+
+def _refused(lines: list[str]) -> Outcome:
+    return Outcome(False, (*lines, "refused: the configuration from before stays in force"))

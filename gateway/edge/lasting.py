@@ -1,0 +1,32 @@
+"""What the sweepers ask of an answer in the fast lane that lasts: is it late, and whose is it?"""
+
+from typing import TYPE_CHECKING
+
+from gateway.identity import Identity
+from gateway.proxy import Forward
+from gateway.upstream.exchange import Headers, is_event_stream
+
+if TYPE_CHECKING:
+    from gateway.edge.protocol import EdgeProtocol
+
+
+class Lasting:
+    """The part of a fast exchange that is looked at from outside; see `AnswerSink`."""
+
+    __slots__ = ("_due", "_fields", "_forward", "_protocol", "response_started")
+
+    may_switch = False
+    _due: float
+    _fields: Headers  # of an answer that does not tell its length
+    _forward: Forward
+    _protocol: "EdgeProtocol"
+    response_started: bool
+
+    def is_overdue(self, now: float, limit: float) -> bool:
+        """Whether the upstream has owed something for longer than `limit` seconds."""
+        is_late = now - self._due > limit and not self._protocol.flow.write_paused
+        return is_late and not is_event_stream(self._fields)
+
+    @property
+    def bearer(self) -> Identity | None:
+        return self._forward.identity if self.response_started else None
