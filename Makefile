@@ -46,7 +46,8 @@ docs: .venv/.installed-dev ## write the generated parts of docs/ and config.sche
 	.venv/bin/python -m docs.reference
 	.venv/bin/gateway schema > config.schema.json
 
-bench: .venv/.installed-dev ## throughput and CPU per request against the peers
+bench: .venv/.installed-bench ## the data path against its peers, which it installs (ARGS=--quick: in 3 minutes)
+	@.venv/bin/python -m bench.install
 	.venv/bin/python -m bench $(ARGS)
 
 bench-refresh: .venv/.installed-dev ## refreshes per second and bytes per session against simplejwt
@@ -65,4 +66,9 @@ bench-refresh: .venv/.installed-dev ## refreshes per second and bytes per sessio
 .venv/.installed-dev: .venv/.installed
 	@echo "gateway    installs what its developers need"
 	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.venv/.installed-bench: .venv/.installed-dev
+	@echo "gateway    installs the peers of the benchmark"
+	@.venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check --editable '.[bench]'
 	@touch $@

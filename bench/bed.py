@@ -3,13 +3,13 @@
 import http.client
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import PATH
-from bench.peers import HERE, PEERS, Peer, Site, nginx_command, rendered
+from bench.peers import HERE, PEERS, Peer, Site, nginx_command, program, rendered
 from bench.processes import BenchError, PinnedProcess, free_port
 
 ROOT = HERE.parent.parent
@@ -29,9 +29,27 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Bed:
+    """`absent` are the peers that can't be had here, each with the reason."""
+
     contenders: tuple[Contender, ...]
+    absent: Mapping[str, str]
+    upstream_port: int
     payload: Path
     uploads: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Cores:
+    """The core of the load and the upstream, that of the peer, and the peer's further ones."""
+
+    load: int
+    peer: int
+    second: int
+
+    @property
+    def is_second_shared(self) -> bool:
+        """Whether a second worker has to share the core of the load."""
+        return self.second == self.load
 
 
 def two_cores() -> tuple[int, int]:
@@ -42,11 +60,16 @@ def two_cores() -> tuple[int, int]:
     return cores[0], cores[-1]
 
 
+def cores_at_hand() -> Cores:
+    load, peer = two_cores()
+    return Cores(load, peer, sorted(os.sched_getaffinity(0))[-2])
+
+
 @contextmanager
 def open_bed(
-    names: Iterable[str], *, scratch: Path, signing_key: str, load_core: int, peer_core: int
+    names: Iterable[str], *, scratch: Path, signing_key: str, cores: Cores, token: str
 ) -> Iterator[Bed]:
-    """Starts everything and waits until it answers; stops all of it on the way out."""
+    """Starts everything, waits until it answers and proves it; stops all of it on the way out."""
     site_root = scratch / "site"
     (site_root / "download").mkdir(parents=True)
     uploads = site_root / "upload"
@@ -54,37 +77,62 @@ def open_bed(
     payload = site_root / "download" / "payload"
     payload.write_bytes(os.urandom(1_000_000) * (PAYLOAD_BYTES // 1_000_000))
 
-    def site(upstream_port: int) -> Site:
-        return Site(free_port(), free_port(), upstream_port, scratch, signing_key)
+    def site(upstream_port: int, store: str = "memory://") -> Site:
+        return Site(free_port(), free_port(), upstream_port, scratch, signing_key, store)
 
     with ExitStack() as stack:
 
-        def start(name: str, command: list[str], where: Site, core: int) -> PinnedProcess:
+        def start(
+            name: str, command: list[str], where: Site, core: int, *, also: Sequence[int] = ()
+        ) -> PinnedProcess:
             return stack.enter_context(
                 PinnedProcess(
                     name,
                     command,
                     core=core,
+                    also=also,
                     log=scratch / f"{name}.log",
                     environment=where.environment(),
                     directory=ROOT,
                 )
             )
 
+        def contend(peer: Peer) -> Contender:
+            store, also = "memory://", list[int]()
+            if peer.workers > 1:
+                store, also = f"redis://127.0.0.1:{free_port()}/0", [cores.second]
+            where = site(behind.port, store)
+            command = peer.command(where)
+            if peer.workers > 1:
+                port = store.rpartition(":")[2].partition("/")[0]
+                redis = [program("redis-server"), "--bind", "127.0.0.1", "--port", port]
+                redis += ["--save", "", "--dir", str(scratch)]
+                start(f"{peer.name}-store", redis, where, cores.load)
+            process = start(peer.name, command, where, cores.peer, also=also)
+            try:
+                if peer.readiness_path:
+                    _await_answer(process, where.admin_port, peer.readiness_path)
+                _await_answer(process, where.port, "/", any_status=True)
+                contender = Contender(peer, where, process)
+                prove(contender, token)
+            except BenchError:
+                process.stop()
+                raise
+            return contender
+
         behind = site(0)
         command = nginx_command(rendered(ROOT / "bench" / "upstream.conf", behind, BODY=BODY))
-        _await_answer(start("upstream", command, behind, load_core), behind.port, "/")
+        _await_answer(start("upstream", command, behind, cores.load), behind.port, "/")
 
-        contenders = []
+        contenders, absent = [], {}
         for name in names:
-            peer, where = PEERS[name], site(behind.port)
-            process = start(name, peer.command(where), where, peer_core)
-            if peer.readiness_path:
-                _await_answer(process, where.admin_port, peer.readiness_path)
-            else:
-                _await_answer(process, where.port, "/", any_status=True)
-            contenders.append(Contender(peer, where, process))
-        yield Bed(tuple(contenders), payload, uploads)
+            try:
+                contenders.append(contend(PEERS[name]))
+            except BenchError as error:
+                if name == "gateway":
+                    raise
+                absent[name] = str(error)
+        yield Bed(tuple(contenders), absent, behind.port, payload, uploads)
 
 
 def prove(contender: Contender, token: str) -> None:

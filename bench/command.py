@@ -38,7 +38,7 @@ def names_among(peers: _Choices, *, or_none: bool = False) -> Callable[[str], li
             chosen = [name for name in chosen if name]
         for name in chosen:
             if name not in peers:
-                raise argparse.ArgumentTypeError(f"no peer {name!r}; there are {', '.join(peers)}")
+                raise argparse.ArgumentTypeError(f"no {name!r}; there are {', '.join(peers)}")
         return chosen
 
     return names
@@ -54,10 +54,17 @@ def positive(text: str) -> int:
 
 def print_profile(pid: int, *, seconds: int, scratch: Path, under: Callable[[int], object]) -> None:
     """Prints where a process spends its time; `under` loads it for so many seconds."""
+    print(profile(pid, seconds=seconds, scratch=scratch, under=under, count=30))
+
+
+def profile(
+    pid: int, *, seconds: int, scratch: Path, under: Callable[[int], object], count: int
+) -> str:
+    """The functions that take most of a process's time."""
     folded = scratch / "folded"
     recorder = start_profile(pid, seconds=seconds, folded=folded)
     under(seconds + 2)
-    print(top_functions(recorder, folded))
+    return top_functions(recorder, folded, count=count)
 
 
 def _interrupted(number: int, frame: object) -> None:

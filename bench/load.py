@@ -1,28 +1,49 @@
-"""The load: distinct access tokens, sent by wrk over many connections, and what came of it."""
+"""The loads: access tokens sent by wrk over some connections, and what came of it."""
 
 import json
 import random
 import subprocess
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
 
+from bench.counters import counting_instructions
 from bench.processes import BenchError, PinnedProcess, core_busy_seconds, pinned
 
 SCRIPT = Path(__file__).with_name("tokens.lua")
 TOKEN_LIFETIME_SECONDS = 24 * 3600
+FRESH_TOKENS_PER_SECOND = 50_000  # more than a peer with a cache can verify
 GRACE_SECONDS = 30
 PATH = "/api/items/?page=2"
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    connections: int
-    seconds: int
-    tokens: Path
+    """What wrk sends; `is_fresh` where each round brings tokens that no peer has seen."""
+
+    name: str
+    label: str
+    connections: int = 64
+    tokens: int = 10_000
+    is_fresh: bool = False
+    posted_bytes: int = 0
+
+
+LOADS = {
+    load.name: load
+    for load in (
+        Load("one-token", "One token, 64 connections", tokens=1),
+        Load("many-tokens", "10,000 tokens, 64 connections"),
+        Load("one-connection", "1 connection, 10,000 tokens", connections=1),
+        Load("1000-connections", "1,000 connections, 10,000 tokens", connections=1000),
+        Load("new-tokens", "Every request a new token, 64 connections", is_fresh=True),
+        Load("posts", "4 KB posted, 64 connections, 1,000 tokens", tokens=1000, posted_bytes=4096),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +53,43 @@ class Round:
     requests: int
     requests_per_second: float
     cpu_us_per_request: float
+    kernel_share: float  # of that CPU
+    load_us_per_request: float  # CPU of wrk and the upstream
     p50_ms: float
     p99_ms: float
     failures: int  # answers other than 2xx/3xx, and requests without an answer
+    peak_memory: int  # bytes
     peer_core_share: float  # of one core, used by the peer
     others_core_share: float  # of the same core, used by anybody else
+    instructions: float | None = None  # per request, where the machine counts them
+
+
+class Tokens:
+    """The files of tokens that wrk reads, written when first asked for."""
+
+    def __init__(self, directory: Path, *, signing_key: str, clock: Callable[[], float]) -> None:
+        self._directory = directory
+        self._signing_key = signing_key
+        self._now = int(clock())
+        self._fresh = 0
+
+    def written(self, count: int) -> Path:
+        """Always the same tokens for a count."""
+        target = self._directory / f"{count}.tokens"
+        if not target.exists():
+            self._write(target, count, seed=1)
+        return target
+
+    def fresh(self, *, seconds: int) -> Path:
+        """Tokens that were never sent before, enough for a round; the last ones are gone."""
+        self._fresh += 1
+        target = self._directory / "fresh.tokens"
+        self._write(target, FRESH_TOKENS_PER_SECOND * seconds, seed=1 + self._fresh)
+        return target
+
+    def _write(self, target: Path, count: int, *, seed: int) -> None:
+        tokens = access_tokens(count, signing_key=self._signing_key, now=self._now, seed=seed)
+        target.write_text("\n".join(tokens) + "\n")
 
 
 def access_tokens(count: int, *, signing_key: str, now: int, seed: int = 1) -> list[str]:
@@ -59,41 +112,62 @@ def access_tokens(count: int, *, signing_key: str, now: int, seed: int = 1) -> l
 
 
 def run_round(
-    process: PinnedProcess, port: int, load: Load, *, peer_core: int, load_core: int
+    process: PinnedProcess,
+    port: int,
+    load: Load,
+    *,
+    tokens: Path,
+    seconds: int,
+    peer_core: int,
+    load_core: int,
+    counts_instructions: bool = False,
 ) -> Round:
     """Loads the peer once and settles its CPU account against the requests it completed."""
     process.require_alive()
-    cpu, busy, began = process.cpu_seconds(), core_busy_seconds(peer_core), time.monotonic()
-    counted = _wrk(f"http://127.0.0.1:{port}{PATH}", load, core=load_core)
+    process.empty_log()
+    process.reset_peak_memory()
+    cpu, began = process.cpu_time(), time.monotonic()
+    busy, load_busy = core_busy_seconds(peer_core), core_busy_seconds(load_core)
+    counting = counting_instructions(process.members(), is_possible=counts_instructions)
+    with counting as counted:
+        told = _wrk(
+            f"http://127.0.0.1:{port}{PATH}", load, tokens=tokens, seconds=seconds, core=load_core
+        )
     elapsed = time.monotonic() - began
-    cpu = process.cpu_seconds() - cpu
+    cpu = process.cpu_time().since(cpu)
     busy = core_busy_seconds(peer_core) - busy
+    load_busy = core_busy_seconds(load_core) - load_busy
     process.require_alive()
 
-    requests = counted["requests"]
+    requests = told["requests"]
     if not requests:
-        raise BenchError(f"{process.name} answered no request in {load.seconds} s")
+        raise BenchError(f"{process.name} answered no request in {seconds} s")
+    instructions = counted()
     return Round(
         requests=requests,
-        requests_per_second=requests / (counted["duration_us"] / 1e6),
-        cpu_us_per_request=cpu * 1e6 / requests,
-        p50_ms=counted["p50_us"] / 1000,
-        p99_ms=counted["p99_us"] / 1000,
-        failures=counted["refused"] + counted["broken"],
-        peer_core_share=cpu / elapsed,
-        others_core_share=max(0.0, busy - cpu) / elapsed,
+        requests_per_second=requests / (told["duration_us"] / 1e6),
+        cpu_us_per_request=cpu.total * 1e6 / requests,
+        kernel_share=cpu.system / cpu.total if cpu.total else 0.0,
+        load_us_per_request=load_busy * 1e6 / requests,
+        p50_ms=told["p50_us"] / 1000,
+        p99_ms=told["p99_us"] / 1000,
+        failures=told["refused"] + told["broken"],
+        peak_memory=process.peak_memory(),
+        peer_core_share=cpu.total / elapsed,
+        others_core_share=max(0.0, busy - cpu.total) / elapsed,
+        instructions=None if instructions is None else instructions / requests,
     )
 
 
-def _wrk(url: str, load: Load, *, core: int) -> dict[str, int]:
+def _wrk(url: str, load: Load, *, tokens: Path, seconds: int, core: int) -> dict[str, int]:
     command = ["wrk", "--threads", "1", "--connections", str(load.connections)]
-    command += ["--duration", f"{load.seconds}s", "--timeout", "10s"]
-    command += ["--script", str(SCRIPT), url, "--", str(load.tokens)]
+    command += ["--duration", f"{seconds}s", "--timeout", "10s", "--script", str(SCRIPT), url]
+    command += ["--", str(tokens), str(load.posted_bytes)]
     finished = subprocess.run(
         pinned(command, core=core),
         capture_output=True,
         text=True,
-        timeout=load.seconds + GRACE_SECONDS,
+        timeout=seconds + GRACE_SECONDS,
         check=False,
     )
     if finished.returncode:

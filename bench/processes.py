@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -29,8 +30,26 @@ def free_port() -> int:
         return port
 
 
+@dataclass(frozen=True, slots=True)
+class CpuTime:
+    """Seconds charged so far, in the process's own code and in the kernel on its behalf."""
+
+    user: float
+    system: float
+
+    @property
+    def total(self) -> float:
+        return self.user + self.system
+
+    def since(self, earlier: "CpuTime") -> "CpuTime":
+        return CpuTime(self.user - earlier.user, self.system - earlier.system)
+
+
 class PinnedProcess:
-    """A child on one core, leader of its own session, so that its workers are counted with it."""
+    """A child on one core, leader of its own session, so that its workers are counted with it.
+
+    Several workers may be given further cores, `also`.
+    """
 
     def __init__(
         self,
@@ -41,12 +60,13 @@ class PinnedProcess:
         log: Path,
         environment: Mapping[str, str],
         directory: Path,
+        also: Sequence[int] = (),
     ) -> None:
         self.name = name
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                pinned(command, core=core),
+                pinned(command, core=core, also=also),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -84,12 +104,25 @@ class PinnedProcess:
         lines = self._log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
         return "\n".join(f"  | {line}" for line in lines) or "  | (it said nothing)"
 
+    def empty_log(self) -> None:
+        """What was logged is of no further use; a process that appends goes on at the start."""
+        for log in self._log.parent.glob(f"{self.name}*.log"):
+            os.truncate(log, 0)
+
     def cpu_seconds(self) -> float:
         """User and system time of the process and all its children, dead ones included."""
-        ticks = 0
+        return self.cpu_time().total
+
+    def cpu_time(self) -> CpuTime:
+        user = system = 0
         for _, fields in self._members():
-            ticks += sum(int(field) for field in fields[11:15])  # utime stime cutime cstime
-        return ticks / TICKS_PER_SECOND
+            utime, stime, cutime, cstime = map(int, fields[11:15])
+            user, system = user + utime + cutime, system + stime + cstime
+        return CpuTime(user / TICKS_PER_SECOND, system / TICKS_PER_SECOND)
+
+    def members(self) -> list[int]:
+        """The ids of the process and its children."""
+        return [pid for pid, _ in self._members()]
 
     def peak_memory(self) -> int:
         """Bytes: the sum of the members' high-water marks (VmHWM)."""
@@ -127,8 +160,8 @@ class PinnedProcess:
                 yield int(entry.name), fields
 
 
-def pinned(command: Sequence[str], *, core: int) -> list[str]:
-    return ["taskset", "--cpu-list", str(core), *command]
+def pinned(command: Sequence[str], *, core: int, also: Sequence[int] = ()) -> list[str]:
+    return ["taskset", "--cpu-list", ",".join(map(str, (core, *also))), *command]
 
 
 def core_busy_seconds(core: int) -> float:

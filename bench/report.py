@@ -1,54 +1,20 @@
-"""The report: every measured time stands beside its ratio to the two reference peers.
+"""The report: every measured value stands beside its ratio to the reference peers."""
 
-Rule: ratios are taken within a round, then the median of them, so that a machine that slows down
-for a while slows both sides of a ratio.
-"""
-
-import importlib.metadata
-import platform
-import re
 import statistics
-import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
-from bench.load import Round
+from bench import targets
+from bench.load import LOADS, Round
 from bench.peers import PEERS
-from bench.transfers import DIRECT, Transfer
+from bench.results import Results, Series, ratio, times
+from bench.transfers import DIRECT
+from bench.versions import versions
 
-REFERENCES = ("nginx", "haproxy", "usual")
-MIN_THROUGHPUT_TO_USUAL = 40.0
-MAX_CPU_TO_NGINX = 1.5
-MAX_CPU_TO_HAPROXY = 1.0
-MAX_CPU_OF_ASGI_TO_HAPROXY = 2.0
-PACKAGES = ("uvicorn", "uvloop", "httptools", "starlette", "httpx", "sniffio", "PyJWT")
-
-Series = Mapping[str, Sequence[float]]  # by peer, one value a round
-
-
-@dataclass(frozen=True, slots=True)
-class Results:
-    command: str
-    load: str
-    rounds: Mapping[str, Sequence[Round]]
-    transfers: Mapping[str, Sequence[Transfer]]
-    memory_under_load: Mapping[str, int]  # bytes
-    memory_in_transfers: Mapping[str, int]
+REFERENCES = ("nginx", "haproxy", "envoy", "usual")
+LONGEST_REASON = 200
 
 
 def report(results: Results) -> str:
-    rounds, transfers = results.rounds, results.transfers
-
-    def each(value: Callable[[Round], float]) -> Series:
-        return {name: [value(one) for one in ones] for name, ones in rounds.items()}
-
-    down = {name: [one.down for one in ones] for name, ones in transfers.items()}
-    up = {name: [one.up for one in ones] for name, ones in transfers.items()}
-    cpu = each(lambda one: one.cpu_us_per_request)
-    throughput = each(lambda one: one.requests_per_second)
-    failures = sum(one.failures for one in rounds.get("gateway", ()))
     return "\n".join(
         [
             "# Results of the benchmark",
@@ -56,160 +22,169 @@ def report(results: Results) -> str:
             *_setting(results),
             "## Targets",
             "",
-            *_targets(cpu, throughput, failures=failures),
-            "## CPU per request",
+            "Where no load is named: 10,000 tokens, 64 connections.",
             "",
-            *_table("µs/request", cpu, "{:.1f}"),
-            "## Throughput",
+            *targets.table(results),
             "",
-            *_table("requests/s", throughput, "{:,.0f}"),
-            "## Latency",
+            f"![CPU per request of each peer]({results.plot})",
             "",
-            "At full load, so it mostly tells how long a request queues for the one core.",
-            "",
-            *_table("p50, ms", each(lambda one: one.p50_ms), "{:.2f}"),
-            *_table("p99, ms", each(lambda one: one.p99_ms), "{:.2f}"),
-            "## 100 MB bodies",
-            "",
-            *_table("down, MB/s", down, "{:,.0f}"),
-            *_table("up, MB/s", up, "{:,.0f}"),
-            "## Peak memory",
-            "",
-            *_table("under load, MB", _megabytes(results.memory_under_load), "{:.1f}"),
-            *_table("in transfers, MB", _megabytes(results.memory_in_transfers), "{:.1f}"),
+            *_loads(results),
+            *_bodies(results),
+            *_profile(results),
             "## How far to trust it",
             "",
-            *_trust(rounds),
+            *_trust(results),
         ]
     )
 
 
-def _setting(results: Results) -> list[str]:
-    return [
-        f"Written by `{results.command}`. {results.load}",
-        "Each peer is one process on a core of its own; the load generator and the nginx upstream "
-        "share the other. Rounds are interleaved. CPU is what the kernel charged to the peer "
-        "(utime + stime, children included) over the requests completed. Values are medians, "
-        "with the smallest and largest round beside them; ratios are medians of the ratios "
-        "within a round. No peer writes an access log.",
-        "",
-        f"Versions: {', '.join(_versions())}.",
-        "",
-    ]
+def _setting(results: Results) -> Iterable[str]:
+    yield f"Written by `{results.command}`. Answers of 1 KB, HS256; {results.setting}"
+    yield (
+        "Each peer is one process on a core of its own; wrk and the nginx upstream share the "
+        "other. Rounds are interleaved. All write an access log to a file in memory: nginx and "
+        "HAProxy as shipped, the Python peers as uvicorn and aiohttp do, the gateway with its "
+        "metrics as by default. CPU is what the kernel charged to the peer and its children over "
+        "the requests completed. Values are medians, with the smallest and largest round in "
+        "brackets; ratios are medians of the ratios within a round."
+    )
+    if any(one.instructions for ones in results.rounds.values() for one in _flat(ones)):
+        yield "Instructions per request were counted by the processor (`perf stat`)."
+    else:
+        yield "Instructions could not be counted: `perf stat` has no such counter on this machine."
+    yield from ("", f"Versions: {', '.join(versions())}.", "")
+    for name, reason in results.absent.items():
+        yield f"- Absent: {_label(name)}. {_short(reason)}"
+    for failure in results.failed:
+        yield f"- **Failed:** {failure}"
+    if results.absent or results.failed:
+        yield ""
 
 
-def _targets(cpu: Series, throughput: Series, *, failures: int) -> list[str]:
-    """A target is not met by a gateway that failed requests, however fast."""
-    faster = _ratio(throughput, "gateway", "usual")
-    dearer = _ratio(cpu, "gateway", "nginx")
-    to_haproxy = _ratio(cpu, "gateway", "haproxy")
-    asgi = _ratio(cpu, "asgi", "haproxy")
-    lines = ["| target | measured | met |", "|---|---:|---|"]
-    for text, measured, is_reached in (
-        (
-            f"throughput at least {MIN_THROUGHPUT_TO_USUAL:g} × the usual Starlette + httpx",
-            faster,
-            faster is not None and faster >= MIN_THROUGHPUT_TO_USUAL,
-        ),
-        (
-            f"CPU per request at most {MAX_CPU_TO_NGINX:g} × nginx proxy_pass",
-            dearer,
-            dearer is not None and dearer <= MAX_CPU_TO_NGINX,
-        ),
-        (
-            f"CPU per request at most {MAX_CPU_TO_HAPROXY:g} × HAProxy jwt_verify",
-            to_haproxy,
-            to_haproxy is not None and to_haproxy <= MAX_CPU_TO_HAPROXY,
-        ),
-        (
-            f"CPU per request of the ASGI lane at most {MAX_CPU_OF_ASGI_TO_HAPROXY:g} × HAProxy's",
-            asgi,
-            asgi is not None and asgi <= MAX_CPU_OF_ASGI_TO_HAPROXY,
-        ),
-    ):
-        verdict = "–" if measured is None else "yes" if is_reached and not failures else "**no**"
-        lines.append(f"| {text} | {_times(measured)} | {verdict} |")
-    return [*lines, ""]
+def _loads(results: Results) -> Iterable[str]:
+    for name, ones in results.rounds.items():
+        yield from (f"## {LOADS[name].label}", "")
+        if name == "new-tokens":
+            yield from ("So what is measured is verification itself: no cache helps.", "")
+        yield from _costs(ones, results.each(name, lambda one: one.cpu_us_per_request))
+        yield from _speed(name, results)
+        for peer in PEERS.values():
+            if name in peer.spared and peer.name not in results.absent:
+                yield from (f"Without {peer.label}: {peer.spared[name]}.", "")
 
 
-def _table(unit: str, series: Series, form: str) -> list[str]:
-    if not series:
-        return []
-    shows_spread = any(len(values) > 1 for values in series.values())
-    heads = ["peer", unit, *(["min – max"] if shows_spread else [])]
-    heads += [f"× {reference}" for reference in REFERENCES]
-    lines = [_row(heads), _row(["---", *["---:"] * (len(heads) - 1)])]
-    for name, values in series.items():
-        cells = [_label(name), form.format(statistics.median(values))]
-        if shows_spread:
-            cells.append(f"{form.format(min(values))} – {form.format(max(values))}")
-        cells += [_times(_ratio(series, name, reference)) for reference in REFERENCES]
-        lines.append(_row(cells))
-    return [*lines, ""]
+def _costs(ones: Mapping[str, Sequence[Round]], cpu: Series) -> Iterable[str]:
+    counts = any(one.instructions for one in _flat(ones))
+    heads = ["peer", "CPU µs/request", "in the kernel"]
+    heads += [*(["instructions"] if counts else []), *(f"× {name}" for name in REFERENCES)]
+    yield from _heads(heads)
+    for name, done in ones.items():
+        kernel = statistics.median(one.kernel_share for one in done)
+        cells = [_label(name), _spread(cpu[name]), f"{kernel:.0%}"]
+        if counts:
+            cells.append(_shown(statistics.median(one.instructions or 0 for one in done)))
+        yield _row([*cells, *_ratios(cpu, name)])
+    yield ""
+
+
+def _speed(load: str, results: Results) -> Iterable[str]:
+    per_second = results.each(load, lambda one: one.requests_per_second)
+    p50 = results.each(load, lambda one: one.p50_ms)
+    p99 = results.each(load, lambda one: one.p99_ms)
+    peak = results.each(load, lambda one: one.peak_memory / 1e6)
+    heads = ["peer", "requests/s", "p50 ms", "× haproxy", "p99 ms", "× haproxy", "peak memory, MB"]
+    yield from _heads(heads)
+    for name, values in per_second.items():
+        cells = [_label(name), _spread(values)]
+        for latency in (p50, p99):
+            cells += [_spread(latency[name]), times(ratio(latency, name, "haproxy"))]
+        yield _row([*cells, _shown(max(peak[name]))])
+    yield ""
+
+
+def _bodies(results: Results) -> Iterable[str]:
+    if not results.transfers:
+        return
+    ways = {
+        "down": results.carried(lambda one: one.down),
+        "up": results.carried(lambda one: one.up),
+    }
+    yield from ("## 100 MB bodies", "")
+    for way, rates in ways.items():
+        heads = ["peer", f"{way}, MB/s", *(f"× {name}" for name in REFERENCES), "peak memory, MB"]
+        yield from _heads(heads)
+        for name, values in rates.items():
+            peak = results.memory_in_transfers.get(name)
+            cells = [_label(name), _spread(values), *_ratios(rates, name)]
+            yield _row([*cells, "–" if peak is None else _shown(peak / 1e6)])
+        yield ""
+
+
+def _profile(results: Results) -> Iterable[str]:
+    if results.profile:
+        yield from ("## Where the gateway's time goes", "")
+        yield "py-spy's samples under 10,000 tokens, by function; what C and the kernel do for a"
+        yield "function counts as its own."
+        yield from ("", "```", results.profile, "```", "")
+
+
+def _trust(results: Results) -> Iterable[str]:
+    yield "A peer that fills its core was the bottleneck; other work on that core disturbs the"
+    yield "measurement (kernel threads and interrupts count as other work)."
+    heads = ["peer", "requests", "failed", "its core used by it, 64 connections", "by others, any"]
+    yield ""
+    yield from _heads(heads)
+    peers = {name: None for ones in results.rounds.values() for name in ones}
+    for name in peers:
+        every = [one for ones in results.rounds.values() for one in ones.get(name, ())]
+        full = [
+            one
+            for load, ones in results.rounds.items()
+            for one in ones.get(name, ())
+            if LOADS[load].connections == 64
+        ]
+        own = f"{statistics.median(one.peer_core_share for one in full):.0%}" if full else "–"
+        others = statistics.median(one.others_core_share for one in every)
+        requests = sum(one.requests for one in every)
+        failed = results.failures(name)
+        yield _row([_label(name), f"{requests:,}", f"{failed:,}", own, f"{others:.0%}"])
+    yield ""
+
+
+def _spread(values: Sequence[float]) -> str:
+    """The median, with the least and the most beside it."""
+    median = _shown(statistics.median(values))
+    if len(values) == 1:
+        return median
+    return f"{median} ({_shown(min(values))} – {_shown(max(values))})"
+
+
+def _shown(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _ratios(series: Series, name: str) -> list[str]:
+    return [times(ratio(series, name, reference)) for reference in REFERENCES]
+
+
+def _flat(ones: Mapping[str, Sequence[Round]]) -> Iterable[Round]:
+    return (one for done in ones.values() for one in done)
 
 
 def _label(name: str) -> str:
     return "no peer: the ceiling" if name == DIRECT else PEERS[name].label
 
 
+def _short(reason: str) -> str:
+    text = " ".join(reason.replace("|", " ").split())
+    return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]} …"
+
+
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _ratio(series: Series, name: str, reference: str) -> float | None:
-    """Median over the rounds of the peer's value by the reference's; None if either is missing."""
-    if name not in series or reference not in series:
-        return None
-    pairs = zip(series[name], series[reference], strict=True)
-    return statistics.median(value / base for value, base in pairs)
-
-
-def _times(ratio: float | None) -> str:
-    return "–" if ratio is None else f"{ratio:.3g} ×"
-
-
-def _megabytes(sizes: Mapping[str, int]) -> Series:
-    return {name: [size / 1e6] for name, size in sizes.items()}
-
-
-def _trust(rounds: Mapping[str, Sequence[Round]]) -> list[str]:
-    lines = [
-        "A peer that fills its core was the bottleneck; other work on that core disturbs the "
-        "measurement (kernel threads and interrupts count as other work).",
-        "",
-        "| peer | rounds | requests | failed | its core used by it | by others |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for name, ones in rounds.items():
-        requests, failures = sum(one.requests for one in ones), sum(one.failures for one in ones)
-        own = statistics.median(one.peer_core_share for one in ones)
-        others = statistics.median(one.others_core_share for one in ones)
-        lines.append(
-            f"| {_label(name)} | {len(ones)} | {requests:,} | {failures:,} "
-            f"| {own:.0%} | {others:.0%} |"
-        )
-    return [*lines, ""]
-
-
-def _versions() -> Iterable[str]:
-    yield f"Python {platform.python_version()}"
-    for package in PACKAGES:
-        with suppress(importlib.metadata.PackageNotFoundError):
-            yield f"{package} {importlib.metadata.version(package)}"
-    yield f"nginx {_told(['nginx', '-v'], r'nginx/([0-9.]+)')}"
-    yield f"HAProxy {_told(['haproxy', '-v'], r'version ([0-9.]+)')}"
-    yield f"wrk {_told(['wrk', '-v'], r'wrk (?:debian/)?([0-9.]+)')}"
-    yield f"{platform.system()} {re.sub(r'-.*', '', platform.release())}"
-    yield _processor()
-
-
-def _processor() -> str:
-    found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    return found[1] if found else platform.machine()
-
-
-def _told(command: list[str], pattern: str) -> str:
-    """The first group of the pattern in what the command prints, on either stream."""
-    finished = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    found = re.search(pattern, finished.stdout + finished.stderr)
-    return found[1] if found else "?"
+def _heads(heads: Sequence[str]) -> Iterable[str]:
+    yield _row(heads)
+    yield _row(["---", *["---:"] * (len(heads) - 1)])

@@ -1,120 +1,163 @@
 """Runs the benchmark: the peers before one upstream, in interleaved rounds, then the report.
 
-Needs nginx, wrk, curl and taskset, and two cores. Everything stays on the loopback interface and
-is stopped on the way out, also after Ctrl-C or a failure.
+Needs nginx, wrk, curl and taskset, and two cores; any other peer that is missing is reported as
+absent. Everything stays on the loopback interface and is stopped on the way out, also after Ctrl-C
+or a failure.
 """
 
 import argparse
+import resource
 import secrets
 import shutil
 import sys
 import tempfile
 import time
-from dataclasses import replace
-from importlib.util import find_spec
+from collections.abc import Callable
 from pathlib import Path
 
-from bench.bed import ROOT, Bed, Contender, open_bed, prove, two_cores
-from bench.command import names_among, positive, print_profile, run_to_the_end
-from bench.load import Load, Round, access_tokens, run_round
+from bench.bed import ROOT, Bed, Contender, Cores, cores_at_hand, open_bed, prove
+from bench.command import names_among, positive, profile, run_to_the_end
+from bench.counters import has_counter
+from bench.install import REQUIRED
+from bench.load import FRESH_TOKENS_PER_SECOND, LOADS, Load, Round, Tokens, run_round
 from bench.peers import PEERS
+from bench.plot import plot
 from bench.processes import BenchError
-from bench.report import Results, report
-from bench.transfers import DIRECT, Transfer, run_transfer
+from bench.report import report
+from bench.results import Results
+from bench.transfers import DIRECT, TRANSFERS, Transfer, run_transfer
 
-TOOLS = {
-    "nginx": "nginx",
-    "haproxy": "haproxy",
-    "wrk": "wrk",
-    "curl": "curl",
-    "taskset": "util-linux",
-}
-TOKENS = 10_000
-WARM_UP_SECONDS = 2
+WARM_UP_SECONDS = 1
+PROFILED_SECONDS = 5
+RESULTS = ROOT / "bench" / "RESULTS.md"
+EVERY_DAY = LOADS["many-tokens"]
+Measure = Callable[[Contender, Load, Path, int], Round]
 
 
 def main() -> int:
     options = _options()
 
     def work() -> None:
-        names = [options.profile] if options.profile else options.peers
-        _require_tools(names)
+        missing = [package for tool, package in REQUIRED.items() if shutil.which(tool) is None]
+        if missing:
+            raise BenchError(
+                f"{', '.join(missing)} not found; on Debian: apt-get install {' '.join(missing)}"
+            )
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # peers inherit it
         with tempfile.TemporaryDirectory(prefix="bench-", dir=_scratch_parent()) as scratch:
-            _run(options, names, Path(scratch))
+            _run(options, Path(scratch))
 
     return run_to_the_end(work)
 
 
-def _run(options: argparse.Namespace, names: list[str], scratch: Path) -> None:
-    load_core, peer_core = two_cores()
-    signing_key = secrets.token_hex(32)
-    tokens = access_tokens(TOKENS, signing_key=signing_key, now=int(time.time()))
-    token_file = scratch / "tokens"
-    token_file.write_text("\n".join(tokens) + "\n")
-    load = Load(connections=options.connections, seconds=options.seconds, tokens=token_file)
+def _run(options: argparse.Namespace, scratch: Path) -> None:
+    cores, signing_key = cores_at_hand(), secrets.token_hex(32)
+    tokens = Tokens(scratch, signing_key=signing_key, clock=time.time)
+    known = tokens.written(EVERY_DAY.tokens)
+    token = known.read_text().split("\n", 1)[0]
+    measure = _measuring(cores)
+    names = [options.profile] if options.profile else options.only
 
-    with open_bed(
-        names, scratch=scratch, signing_key=signing_key, load_core=load_core, peer_core=peer_core
-    ) as bed:
-
-        def measure(contender: Contender, load: Load) -> Round:
-            return run_round(
-                contender.process,
-                contender.site.port,
-                load,
-                peer_core=peer_core,
-                load_core=load_core,
-            )
-
+    with open_bed(names, scratch=scratch, signing_key=signing_key, cores=cores, token=token) as bed:
+        for name, reason in bed.absent.items():
+            print(f"bench: {name} is absent: {reason}", file=sys.stderr)
         for contender in bed.contenders:
-            prove(contender, tokens[0])
-            measure(contender, replace(load, seconds=min(load.seconds, WARM_UP_SECONDS)))
+            measure(contender, EVERY_DAY, known, WARM_UP_SECONDS)
         if options.profile:
-            contender = bed.contenders[0]
-            print_profile(
-                contender.process.pid,
-                seconds=load.seconds,
-                scratch=scratch,
-                under=lambda seconds: measure(contender, replace(load, seconds=seconds)),
-            )
-            return
-
-        rounds: dict[str, list[Round]] = {name: [] for name in names}
-        for number in range(options.rounds):
             for contender in bed.contenders:
-                prove(contender, tokens[0])
-                done = measure(contender, load)
-                rounds[contender.peer.name].append(done)
-                _tell(f"round {number + 1} of {options.rounds}", contender, done)
-        under_load = _peak_memory(bed)
+                print(_profile(contender, scratch, known, measure=measure, count=30))
+            return
+        rounds = _rounds(options, bed, tokens, token=token, measure=measure)
+        transfers, in_transfers = _transfers(options, bed, token=token, core=cores.load)
+        profiled = "" if options.quick else _gateway_profile(bed, scratch, known, measure=measure)
 
-        for contender in bed.contenders:
-            contender.process.reset_peak_memory()
-        transfers = _transfers(bed, options.transfers, token=tokens[0], core=load_core)
-        in_transfers = _peak_memory(bed)
-
-    text = report(
-        Results(
-            command=" ".join(["python -m bench", *sys.argv[1:]]),
-            load=f"{options.connections} connections, {TOKENS:,} distinct HS256 tokens, answers "
-            f"of 1 KB, {options.rounds} rounds of {options.seconds} s.",
-            rounds=rounds,
-            transfers=transfers,
-            memory_under_load=under_load,
-            memory_in_transfers=in_transfers,
-        )
+    written = options.output or RESULTS
+    drawing = written.with_suffix(".svg")
+    results = Results(
+        command=" ".join(["python -m bench", *sys.argv[1:]]),
+        setting=f"rounds of each load: {options.rounds}, of {options.seconds} s.",
+        rounds=rounds,
+        transfers=transfers,
+        memory_in_transfers=in_transfers,
+        absent=bed.absent,
+        is_second_core_shared=cores.is_second_shared,
+        profile=profiled,
+        plot=drawing.name,
     )
+    text = report(results)
     print(f"\n{text}")
     if options.output:
-        options.output.write_text(text)
+        written.parent.mkdir(parents=True, exist_ok=True)
+        written.write_text(text)
+        drawing.write_text(plot(rounds.get(EVERY_DAY.name, {})))
+    if results.failed:
+        raise BenchError("; ".join(results.failed))
 
 
-def _transfers(bed: Bed, count: int, *, token: str, core: int) -> dict[str, list[Transfer]]:
+def _measuring(cores: Cores) -> Measure:
+    counts_instructions = has_counter()
+
+    def measure(contender: Contender, load: Load, tokens: Path, seconds: int) -> Round:
+        done = run_round(
+            contender.process,
+            contender.site.port,
+            load,
+            tokens=tokens,
+            seconds=seconds,
+            peer_core=cores.peer,
+            load_core=cores.load,
+            counts_instructions=counts_instructions,
+        )
+        sent = FRESH_TOKENS_PER_SECOND * seconds
+        if load.is_fresh and contender.peer.caches_tokens and done.requests > sent:
+            raise BenchError(f"{contender.peer.name} took more than the {sent:,} new tokens")
+        return done
+
+    return measure
+
+
+def _rounds(
+    options: argparse.Namespace, bed: Bed, tokens: Tokens, *, token: str, measure: Measure
+) -> dict[str, dict[str, list[Round]]]:
+    """By load and peer; a load's peers take turns, and the loads do so in each round."""
+    loads = [LOADS[name] for name in options.load if name in LOADS]
+    takers = {
+        load.name: [one for one in bed.contenders if one.peer.takes(load.name)] for load in loads
+    }
+    rounds: dict[str, dict[str, list[Round]]] = {
+        name: {one.peer.name: [] for one in ones} for name, ones in takers.items()
+    }
+    for number in range(options.rounds):
+        for load in loads:
+            seconds = options.seconds
+            sent = tokens.fresh(seconds=seconds) if load.is_fresh else tokens.written(load.tokens)
+            for contender in takers[load.name]:
+                prove(contender, token)
+                done = measure(contender, load, sent, seconds)
+                rounds[load.name][contender.peer.name].append(done)
+                print(
+                    f"round {number + 1} of {options.rounds}  {load.name:16}  "
+                    f"{contender.peer.name:10} {done.requests_per_second:9,.0f} requests/s "
+                    f"{done.cpu_us_per_request:8.1f} µs CPU/request  p99 {done.p99_ms:.2f} ms"
+                    + (f"  FAILED {done.failures:,}" if done.failures else ""),
+                    flush=True,
+                )
+    return rounds
+
+
+def _transfers(
+    options: argparse.Namespace, bed: Bed, *, token: str, core: int
+) -> tuple[dict[str, list[Transfer]], dict[str, int]]:
     """The peers in turn, and the upstream itself; a first turn, with cold memory, is not kept."""
-    ports = {one.peer.name: one.site.port for one in bed.contenders}
-    ports[DIRECT] = bed.contenders[0].site.upstream_port
+    if TRANSFERS not in options.load:
+        return {}, {}
+    takers = [one for one in bed.contenders if one.peer.takes(TRANSFERS)]
+    ports = {one.peer.name: one.site.port for one in takers} | {DIRECT: bed.upstream_port}
     transfers: dict[str, list[Transfer]] = {name: [] for name in ports}
-    for number in range(count + 1):
+    for contender in takers:
+        contender.process.reset_peak_memory()
+    for number in range(options.transfers + 1):
         for name, port in ports.items():
             received = bed.uploads / name
             carried = run_transfer(
@@ -122,68 +165,80 @@ def _transfers(bed: Bed, count: int, *, token: str, core: int) -> dict[str, list
             )
             if number:
                 transfers[name].append(carried)
-    return transfers
+        print(f"transfers {number} of {options.transfers}", flush=True)
+    return transfers, {one.peer.name: one.process.peak_memory() for one in takers}
+
+
+def _gateway_profile(bed: Bed, scratch: Path, tokens: Path, *, measure: Measure) -> str:
+    """In short, for the report; a machine that lets no process be traced has none."""
+    gateway = next((one for one in bed.contenders if one.peer.name == "gateway"), None)
+    if gateway is None:
+        return ""
+    try:
+        return _profile(gateway, scratch, tokens, measure=measure, count=15)
+    except BenchError as error:
+        return str(error)
+
+
+def _profile(
+    contender: Contender, scratch: Path, tokens: Path, *, measure: Measure, count: int
+) -> str:
+    return profile(
+        contender.process.pid,
+        seconds=PROFILED_SECONDS,
+        scratch=scratch,
+        under=lambda seconds: measure(contender, EVERY_DAY, tokens, seconds),
+        count=count,
+    )
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
+    loads = [*LOADS, TRANSFERS]
     parser.add_argument(
-        "--peers",
+        "--only",
         type=names_among(PEERS),
-        default=list(PEERS),
-        help=f"a comma-separated choice of {', '.join(PEERS)} (default: all)",
+        help=f"a comma-separated choice of peers: {', '.join(PEERS)} (default: all)",
     )
-    parser.add_argument("--rounds", type=positive, default=5)
-    parser.add_argument("--seconds", type=positive, default=4, help="of one round (default: 4)")
-    parser.add_argument("--connections", type=positive, default=64)
     parser.add_argument(
-        "--transfers", type=positive, default=5, help="times 100 MB go each way (default: 5)"
+        "--load",
+        type=names_among(loads),
+        help=f"a comma-separated choice of loads: {', '.join(loads)} (default: all)",
     )
+    parser.add_argument("--rounds", type=positive, help="of each load (default: 5)")
+    parser.add_argument("--seconds", type=positive, help="of one round (default: 3)")
+    parser.add_argument("--transfers", type=positive, help="times 100 MB go each way (default: 5)")
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="under a minute: 3 rounds of 2 s, 1 transfer; writes no file unless --output is given",
+        help="under three minutes: 2 rounds of 1 s, 1 transfer; writes no file by default",
     )
-    parser.add_argument("--output", type=Path, help="where to write (default: bench/RESULTS.md)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help="where to write, with a plot beside it (default: of a whole run, bench/RESULTS.md)",
+    )
     parser.add_argument(
         "--profile",
-        choices=[peer.name for peer in PEERS.values() if peer.is_python],
-        help="measure nothing: print where this peer spends its time under load (needs py-spy)",
+        nargs="?",
+        const="gateway",
+        choices=["gateway", "asgi", "usual", "aiohttp"],
+        help="measure nothing: print where this peer (default: the gateway) spends its time",
     )
     options = parser.parse_args()
-    if options.quick:
-        options.rounds, options.seconds, options.transfers = 3, 2, 1
-    elif options.output is None:
-        options.output = ROOT / "bench" / "RESULTS.md"
+    is_whole = not (options.quick or options.only or options.load or options.profile)
+    options.only, options.load = options.only or list(PEERS), options.load or loads
+    rounds, seconds, transfers = (2, 1, 1) if options.quick else (5, 3, 5)
+    options.rounds = options.rounds or rounds
+    options.seconds = options.seconds or seconds
+    options.transfers = options.transfers or transfers
+    if is_whole and options.output is None:
+        options.output = RESULTS
     return options
 
 
-def _require_tools(names: list[str]) -> None:
-    missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
-    if missing:
-        raise BenchError(
-            f"{', '.join(missing)} not found; on Debian: apt-get install {' '.join(missing)}"
-        )
-    packages = {package for name in names for package in PEERS[name].packages}
-    absent = sorted(package for package in packages if find_spec(package) is None)
-    if absent:
-        raise BenchError(f"{', '.join(absent)} not found: pip install {' '.join(absent)}")
-
-
 def _scratch_parent() -> Path | None:
-    """Memory where there is some, so that no peer waits for a disk when it spools a body."""
+    """Memory where there is some, so that no peer waits for a disk: bodies, access logs."""
     memory = Path("/dev/shm")
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2 * 10**9
     return memory if roomy else None
-
-
-def _peak_memory(bed: Bed) -> dict[str, int]:
-    return {one.peer.name: one.process.peak_memory() for one in bed.contenders}
-
-
-def _tell(when: str, contender: Contender, done: Round) -> None:
-    print(
-        f"{when}  {contender.peer.name:10} {done.requests_per_second:9,.0f} requests/s "
-        f"{done.cpu_us_per_request:8.1f} µs CPU/request  p99 {done.p99_ms:.1f} ms",
-        flush=True,
-    )

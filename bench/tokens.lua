@@ -1,11 +1,18 @@
--- wrk script: every request carries the next token of the file named by the first argument
--- after `--`; at the end one line of JSON says what was counted.
+-- wrk script: every request carries the next token of the file named by the first argument after
+-- `--`, and where the second is not 0 posts so many bytes; at the end one line of JSON says what
+-- was counted.
 
 local requests, position = {}, 0
 
 function init(args)
+  local method, headers, body = "GET", {}, nil
+  if tonumber(args[2]) > 0 then
+    method, body = "POST", string.rep("x", tonumber(args[2]))
+    headers["Content-Type"] = "application/octet-stream"
+  end
   for token in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("GET", nil, { ["Authorization"] = "Bearer " .. token })
+    headers["Authorization"] = "Bearer " .. token
+    requests[#requests + 1] = wrk.format(method, nil, headers, body)
   end
 end
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.processes import BenchError, pinned
 
+TRANSFERS = "transfers"  # the name of this load
 DIRECT = "direct"  # the name of a transfer straight to the upstream
 MEGABYTE = 1_000_000
 LIMIT_SECONDS = 120

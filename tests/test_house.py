@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 LONGEST = 275  # lines: about 250, past which a module is split
-MADE = {"build", "dist", "__pycache__"}  # beside directories that begin with a dot
+MADE = {"build", "dist", "node_modules", "__pycache__"}  # beside directories that begin with a dot
 
 # Directories that only one machine has, and hosts that only a package index has.
 _TRACES = re.compile(

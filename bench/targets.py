@@ -1,0 +1,132 @@
+"""What the gateway is meant to reach, and whether it did.
+
+Rule: a target is not met by a gateway that failed requests, however fast.
+"""
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.results import Results, ratio, times
+
+LOAD = "many-tokens"  # that of every target that names none
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    text: str
+    measured: float | None
+    limit: float
+    is_floor: bool = False  # the limit is the least, not the most
+    unit: str = "×"
+    caveat: str = ""
+
+    @property
+    def is_reached(self) -> bool:
+        if self.measured is None:
+            return False
+        return self.measured >= self.limit if self.is_floor else self.measured <= self.limit
+
+
+def targets(results: Results) -> Iterator[Target]:
+    cpu = results.each(LOAD, lambda one: one.cpu_us_per_request)
+    per_second = results.each(LOAD, lambda one: one.requests_per_second)
+    p99 = results.each(LOAD, lambda one: one.p99_ms)
+    p50_alone = results.each("one-connection", lambda one: one.p50_ms)
+    down = results.carried(lambda one: one.down)
+    up = results.carried(lambda one: one.up)
+
+    to_haproxy = ratio(cpu, "gateway", "haproxy")
+    yield Target("CPU per request at most 1 × HAProxy jwt_verify", to_haproxy, 1.0)
+    yield Target("… better: at most 0.85 ×", to_haproxy, 0.85)
+    yield Target(
+        "CPU per request at most 0.6 × Envoy jwt_authn with its cache",
+        ratio(cpu, "gateway", "envoy"),
+        0.6,
+    )
+    yield Target(
+        "CPU per request at most 1.5 × nginx proxy_pass without auth",
+        ratio(cpu, "gateway", "nginx"),
+        1.5,
+    )
+    yield Target(
+        "requests/s at least 40 × the usual Starlette + httpx",
+        ratio(per_second, "gateway", "usual"),
+        40.0,
+        is_floor=True,
+    )
+    yield Target(
+        "CPU per request of the ASGI lane at most 2 × HAProxy's", ratio(cpu, "asgi", "haproxy"), 2.0
+    )
+    yield Target(
+        "p99 at 64 connections at most 1.2 × HAProxy's", ratio(p99, "gateway", "haproxy"), 1.2
+    )
+    yield Target(
+        "median latency at 1 connection at most 1 × HAProxy's",
+        ratio(p50_alone, "gateway", "haproxy"),
+        1.0,
+    )
+    for way, rates in (("down", down), ("up", up)):
+        yield Target(
+            f"100 MB {way} at least 1 × nginx's MB/s",
+            ratio(rates, "gateway", "nginx"),
+            1.0,
+            is_floor=True,
+        )
+    yield _memory(results)
+    yield _two_workers(results)
+
+
+def table(results: Results) -> list[str]:
+    failed = results.failures("gateway") > 0
+    lines = ["| target | measured | met |", "|---|---:|---|"]
+    for each in targets(results):
+        if each.measured is None:
+            verdict = "not measured"
+        elif each.is_reached and not failed:
+            verdict = "yes"
+        else:
+            verdict = "**no**" + (f": {each.caveat}" if each.caveat else "")
+        measured = each.measured
+        shown = times(measured) if each.unit == "×" or measured is None else f"{measured:.1f} MB"
+        lines.append(f"| {each.text} | {shown} | {verdict} |")
+    return lines
+
+
+def _memory(results: Results) -> Target:
+    peaks = results.each("1000-connections", lambda one: one.peak_memory / 1e6).get("gateway")
+    return Target(
+        "peak memory with 1,000 connections at most 100 MB",
+        max(peaks) if peaks else None,
+        100.0,
+        unit="MB",
+        # The process lives through all rounds, so that its caches fill.
+        caveat=f"{peaks[0]:.1f} MB in the first round, with 10,000 tokens known" if peaks else "",
+    )
+
+
+def _two_workers(results: Results) -> Target:
+    per_second = results.each(LOAD, lambda one: one.requests_per_second)
+    return Target(
+        "two workers on two cores at least 1.8 × one worker's requests/s",
+        ratio(per_second, "gateway-2w", "gateway"),
+        1.8,
+        is_floor=True,
+        caveat=_room_for_two(results),
+    )
+
+
+def _room_for_two(results: Results) -> str:
+    """Where load and upstream take from the second core, what is left of it at most."""
+    alone = results.rounds.get(LOAD, {}).get("gateway")
+    if not alone or not results.is_second_core_shared:
+        return ""
+    # Of each core's second, a request takes the gateway's part and the load's.
+    most = statistics.median(
+        2e6 / (one.cpu_us_per_request + one.load_us_per_request) / one.requests_per_second
+        for one in alone
+    )
+    return (
+        "the second worker shares its core with wrk and the upstream, which leave room for "
+        f"{times(most)} at most"
+    )
