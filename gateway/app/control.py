@@ -98,8 +98,10 @@ def _bound(place: Path) -> tuple[socket.socket, int]:
             probe.connect(str(place))
         except FileNotFoundError:
             pass
-        except ConnectionRefusedError:  # left by a gateway that was killed
-            place.unlink()
+        except ConnectionRefusedError as error:
+            if not stat.S_ISSOCK(place.lstat().st_mode):
+                raise FileExistsError(0, "there is something that is no socket") from error
+            place.unlink()  # left by a gateway that was killed
         else:
             raise FileExistsError(0, "another gateway with the same file has it")
     listening = socket.socket(socket.AF_UNIX)

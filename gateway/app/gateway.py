@@ -48,6 +48,7 @@ class Gateway:
     def __init__(self, config: Config, *, predecessor: "Gateway | None" = None) -> None:
         self.config = config
         self.is_ready = False
+        self._is_first = predecessor is None
         self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
         self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
         self._issuers = {
@@ -139,7 +140,8 @@ class Gateway:
             upstream.start()
         await self.state.start()
         self._uses_state = True
-        self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
+        if self._is_first:
+            self._watch_sessions()
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
         if sources:
             # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
@@ -155,8 +157,13 @@ class Gateway:
         self.is_ready = True
 
     def take_over(self) -> None:
-        """Becomes the one that answers: the metrics tell of its store."""
+        """Becomes the one that answers, and whose store the metrics and the open sockets follow."""
         self.metrics.store_up.set_function(lambda: self.store.is_up)
+        if not self._is_first:
+            self._watch_sessions()
+
+    def _watch_sessions(self) -> None:
+        self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
 
     @property
     def is_in_use(self) -> bool:
@@ -187,7 +194,7 @@ class Gateway:
             await self.state.stop()
         await self._client.aclose()
         if self._access_log is not None:
-            self._access_log.flush()
+            self._access_log.close()
 
     def unready_because(self) -> str | None:
         """Why no traffic should be sent here, None when all is well."""

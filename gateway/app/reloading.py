@@ -55,7 +55,11 @@ class Reloader:
             return _refused(str(error).splitlines())
         old, new = self.config, loaded.config
         fixed = [loaded.source.fault(path, "needs a restart") for path in fixed_changes(old, new)]
-        faults = [*map(str, fixed)] or await self._apply(new)
+        try:
+            faults = [*map(str, fixed)] or await self._apply(new)
+        except Exception as error:  # noqa: BLE001 - logged with its trace, and told
+            _LOG.exception("the reload failed")
+            faults = [f"the reload failed: {type(error).__name__}"]
         if faults:
             return _refused(faults)
         self.config = new

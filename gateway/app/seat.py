@@ -50,6 +50,7 @@ class Seat:
         self._channel: Channel | None = None
         self._serves: Config | None = None
         self._is_ending = False
+        self._changing = asyncio.Lock()  # a worker prepares one configuration at a time
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -94,19 +95,29 @@ class Seat:
                 pause = 0.0
             await asyncio.sleep(pause)
             pause = min(max(2 * pause, FIRST_PAUSE), LONGEST_PAUSE)
-            why = await self.begin()
-            # What was reloaded meanwhile did not reach it.
-            while why is None and self._serves is not self._config():
-                why = await self.commit(self._config())
+            try:
+                why = await self._follow()
+            except Exception:  # noqa: BLE001 - logged; the next attempt may find what this one missed
+                _LOG.exception("worker %d can't be started", self.number)
+                await self._kill()
+                continue
             if why is not None:
                 _LOG.error("worker %d can't start: %s", self.number, why)
                 await self._kill()
+
+    async def _follow(self) -> str | None:
+        """Begins anew, with what is in force by then."""
+        why = await self.begin()
+        while why is None and self._serves is not self._config():  # reloaded meanwhile
+            why = await self.commit(self._config())
+        return why
 
     async def prepare(self, config: Config) -> str | None:
         """As `Worker.prepare`; a process that is only starting has nothing to say."""
         if not self.is_serving:
             return None
-        why = await self._asked("prepare", config, patience=START)
+        async with self._changing:
+            why = await self._asked("prepare", config, patience=START)
         if why is None:
             self._serves = config
         return f"worker {self.number}: {why}" if why is not None else None
@@ -117,7 +128,8 @@ class Seat:
         if self.is_serving and self._serves is not config:  # it began meanwhile
             why = await self.prepare(config)
         if self.is_serving and why is None:
-            why = await self._asked("commit", patience=START)
+            async with self._changing:  # not while another one is being prepared
+                why = await self._asked("commit", patience=START)
         return why
 
     async def abort(self, config: Config) -> None:
@@ -139,12 +151,16 @@ class Seat:
             self._metrics.take(process.pid, snapshot)
         return f"worker {self.number}: {why}" if why is not None else None
 
-    def terminate(self) -> None:
-        """Asks the process to finish what it has begun, and to end."""
-        self._is_ending = True
+    def replace(self) -> None:
+        """Asks a process that could not follow a reload to end: another one does."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
+
+    def terminate(self) -> None:
+        """Asks the process to finish what it has begun, and to end."""
+        self._is_ending = True
+        self.replace()
 
     async def end(self, patience: float) -> None:
         """Returns when the process has ended; one that does not within `patience` is killed."""
@@ -201,11 +217,16 @@ async def _nothing(verb: str, argument: Any) -> None:
 
 def _python() -> list[str]:
     """The interpreter, which finds the modules that this process has found."""
-    has_directory = not {"", os.getcwd()}.isdisjoint(sys.path)  # `python -m gateway` looks there
+    directory = ""
+    with contextlib.suppress(FileNotFoundError):  # removed by a deployment
+        directory = os.getcwd()
+    has_directory = not {"", directory}.isdisjoint(sys.path)  # `python -m gateway` looks there
     return [sys.executable] if has_directory else [sys.executable, "-P"]
 
 
 def _told(code: int | None) -> str:
     if code is not None and code < 0:
-        return signal.Signals(-code).name
+        with contextlib.suppress(ValueError):  # a real-time signal has no name
+            return signal.Signals(-code).name
+        return f"signal {-code}"
     return f"exit code {code}"

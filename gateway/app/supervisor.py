@@ -74,9 +74,10 @@ class Supervisor:
         self.config = new
         configure_logging(new.logging.level, new.logging.format)
         whys = await asyncio.gather(*(seat.commit(new) for seat in self._seats))
-        for why in whys:
-            if why is not None:  # it died, or hangs: its follower begins with the new one
-                _LOG.error("after the reload: %s", why)
+        for seat, why in zip(self._seats, whys, strict=True):
+            if why is not None:  # its follower begins with the new one
+                _LOG.error("after the reload: worker %d: %s", seat.number, why)
+                seat.replace()
         return []
 
     async def unready_because(self) -> str | None:

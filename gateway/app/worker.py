@@ -30,6 +30,7 @@ class Worker:
         self.gateway = Gateway(config)
         self.edge: uvicorn.Config = edge_config(self, edge_settings(self.gateway))
         self._next: Gateway | None = None
+        self._is_stopping = False
         self._retiring: dict[Gateway, asyncio.Task[None]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -48,6 +49,8 @@ class Worker:
 
         It answers from `commit` on; `abort` drops it.
         """
+        if self._is_stopping:
+            return "it is stopping"
         now = self.gateway
         await self.abort()
         try:
@@ -72,7 +75,7 @@ class Worker:
     async def commit(self) -> None:
         """Lets the prepared gateway answer; the old one ends behind its last request."""
         new, old = self._next, self.gateway
-        if new is None:
+        if new is None or self._is_stopping:
             return
         self._next, self.gateway = None, new
         new.take_over()
@@ -89,6 +92,7 @@ class Worker:
 
     def drain(self) -> None:
         """Announces that this worker is about to stop: readiness fails first."""
+        self._is_stopping = True
         for gateway in (self.gateway, *self._retiring):
             gateway.drain()
         self.gateway.sockets.drain()
@@ -108,6 +112,7 @@ class Worker:
 
     async def _retire(self, old: Gateway, patience: float) -> None:
         """Ends a gateway that no new request reaches, once it is quiet or `patience` is over."""
+        old.drain()  # what it still has to record has the same time
         end = time.monotonic() + patience
         quiet = 0
         while quiet < 2 and time.monotonic() < end:  # a retry may be between two connections

@@ -39,8 +39,9 @@ example
   gateway run --config /etc/gateway/config.yaml --host 0.0.0.0 --log-level debug
 """
 _RELOAD = """\
-Tell the gateway that runs with this file to take it anew, as SIGHUP does. No connection ends and no
-request fails: those under way are finished by what they began with. Prints what has changed, or
+Tell the gateway that runs with this file to take it anew, as SIGHUP does. No connection is refused
+and no request fails: those under way are finished by what they began with. WebSockets go on; what
+takes longer than graceful_shutdown, such as an event stream, is cut. Prints what has changed, or
 the faults of the file, which then changes nothing.
 Exit codes: 0 reloaded, 2 refused, 1 no gateway answers.
 

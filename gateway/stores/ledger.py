@@ -90,7 +90,7 @@ class Ledger:
         self, key: SessionKey, session: Session, presented: Presented, policy: Policy
     ) -> None:
         if policy.is_single:  # the token that was presented is an access token
-            self.see_access_life(presented.life, policy)
+            self.see_access_life(presented.life)
         longest = self.access_life(policy)
         session.record = session.record._replace(is_revoked=True)
         session.lease, session.owner = 0, ""
@@ -112,12 +112,12 @@ class Ledger:
 
     def end_access(self, issuer: str, access: tuple[str, int], policy: Policy) -> None:
         token, expiry = access
-        self.see_access_life(expiry * 1000 - self.now(), policy)
+        self.see_access_life(expiry * 1000 - self.now())
         until = max(expiry, (self.now() + self.access_life(policy)) / 1000)
         self.tell(Revocation(Kind.SESSION, issuer, token, until))
 
     def remember_access(self, session: Session, access: tuple[str, int], policy: Policy) -> None:
-        self.see_access_life(access[1] * 1000 - self.now(), policy)
+        self.see_access_life(access[1] * 1000 - self.now())
         session.access = self._living([*session.access, access])[-MAX_ACCESS:]
 
     def _living(self, access: list[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -127,10 +127,12 @@ class Ledger:
     def access_life(self, policy: Policy) -> int:
         return max(policy.access_life, self._life.get(None) or 0)
 
-    def see_access_life(self, seen: int, policy: Policy) -> None:
-        if seen > policy.access_life:
-            longest = max(seen, self.access_life(policy))
-            self._life.put(None, longest, until=self.now() + longest)
+    def see_access_life(self, seen: int) -> None:
+        """A life is kept for as long as tokens with it live, also where the settings change."""
+        known = self._life.get(None) or 0
+        if seen > known or (seen > 0 and self._life.ends(None) < self.now() + seen):
+            longest = max(seen, known)
+            self._life.put(None, longest, until=self.now() + 2 * longest)
 
     def tell(self, revocation: Revocation) -> None:
         if self.sink is not None:

@@ -58,7 +58,7 @@ class MemoryStore:
         access_life: int,
         access: tuple[str, int] | None = None,
     ) -> Opened:
-        self._ledger.see_access_life(access_life, policy)
+        self._ledger.see_access_life(access_life)
         session = self._ledger.find(key) or self._ledger.adopt(key, presented, policy)
         if access is not None and not session.record.is_revoked:
             self._ledger.remember_access(session, access, policy)
@@ -77,6 +77,8 @@ class MemoryStore:
             return Rotation(verdict, record.generation, record.rotated_at, record.ends_at)
         session, now = session or self._ledger.adopt(key, presented, policy), self._ledger.now()
         record = session.record
+        if not policy.is_single:
+            self._ledger.see_access_life(policy.access_life)
         if verdict is Verdict.CURRENT:
             if policy.is_single:
                 self._ledger.remain(key, session, self._ledger.renewed(record, policy))
@@ -86,7 +88,7 @@ class MemoryStore:
         self._ledger.remain(key, session, self._ledger.renewed(record, policy))
         if policy.is_single and policy.detects_reuse:
             overlap = max(policy.grace, 0)
-            self._ledger.see_access_life(presented.life, policy)
+            self._ledger.see_access_life(presented.life)
             until = now + self._ledger.access_life(policy) + overlap
             since = (now + overlap) / 1000
             self._ledger.tell(

@@ -26,6 +26,9 @@ end
 if not record then
   record = adopt()
 end
+if not is_single then
+  see_access_life(access_life)
+end
 if verdict == 'current' then
   if is_single then
     remain(renewed(record.ends_at))

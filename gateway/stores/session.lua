@@ -28,10 +28,13 @@ local function longest_access_life()
   return math.max(access_life, tonumber(redis.call('GET', KEYS[3]) or access_life))
 end
 
+-- Every life is kept for as long as tokens with it live, also where the settings change meanwhile;
+-- for twice as long, so that it is seldom written.
 local function see_access_life(seen)
-  if seen > access_life then
-    local longest = math.max(seen, longest_access_life())
-    redis.call('SET', KEYS[3], text(longest), 'PX', text(longest))
+  local known = tonumber(redis.call('GET', KEYS[3]) or 0)
+  if seen > known or (seen > 0 and redis.call('PTTL', KEYS[3]) < seen) then
+    local longest = math.max(seen, known)
+    redis.call('SET', KEYS[3], text(longest), 'PX', text(2 * longest))
   end
 end
 

@@ -42,11 +42,17 @@ class AccessLog:
         self._stamps = _Stamps(wall)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Writes what there is; what still comes, as of sockets that outlive a reload, at once."""
+        self._is_closed = True
+        self.flush()
 
     def add(self, record: Record) -> None:
         lines = self._lines
         lines.append(self._line(record, self._stamps.now()))
-        if len(lines) >= BATCH:
+        if len(lines) >= BATCH or self._is_closed:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(DELAY, self.flush)

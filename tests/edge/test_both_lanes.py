@@ -169,7 +169,7 @@ async def test_clients_that_leave_leave_nothing_behind(before: Opened) -> None:
             async with asyncio.timeout(5):
                 while gateway.server.server_state.connections:
                     await asyncio.sleep(0.01)
-            assert sum(isinstance(each, FastExchange) for each in gc.get_objects()) <= 1
+            assert sum(type(each) is FastExchange for each in gc.get_objects()) <= 1
         finally:
             gc.enable()
 

@@ -14,7 +14,7 @@ from tests.redis_servers import RedisServer
 from tests.stores.recording import until
 
 ABORTS, ABORTING, OTHERS = 2000, 25, 16
-LATEST = 0.06  # seconds after the request was sent; an answer takes some 20 ms in this load
+LATEST = 0.03  # seconds after the request was sent; an answer takes some 5 to 20 ms in this load
 LINKS = 1  # a worker's connections, without the one that reads the log
 
 
@@ -70,7 +70,7 @@ async def test_a_client_that_goes_away_harms_nobody(
     )
     assert wrong == 0
     assert tally.answered >= ABORTS
-    assert tally.aborted > ABORTS / 10
+    assert tally.aborted > ABORTS / 40  # the faster the gateway, the fewer
     assert sum(chain.unavailable + chain.broken for chain in chains) == 0
     assert held <= 2 * LINKS
 

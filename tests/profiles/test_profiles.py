@@ -22,6 +22,7 @@ from gateway.errors import (
     RouteNotFound,
     ShuttingDown,
     StoreUnavailable,
+    TooManyConnections,
     UpstreamError,
 )
 from gateway.profiles import Answer, Profiles, profile_of
@@ -50,6 +51,7 @@ ERRORS: list[GatewayError] = [
     *(RequestRefused(status, "r", "why not") for status in (400, 405, 413, 414, 429, 431)),
     RouteNotFound(),
     ShuttingDown(),
+    TooManyConnections(),
     UpstreamError.refused(),
     UpstreamError.broken(),
     UpstreamError.timeout(),

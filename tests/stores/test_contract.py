@@ -315,3 +315,14 @@ async def test_failures_are_forgotten_after_the_window(store: Store) -> None:
     async with asyncio.timeout(2):
         while await store.failures("ada") != (0, 0):
             await asyncio.sleep(0.01)
+
+
+async def test_the_end_of_a_session_reaches_tokens_of_a_life_that_was_since_shortened(
+    store: Store, sink: RecordingSink
+) -> None:
+    long = replace(POLICY, access_life=DAY)
+    await opened(store, long)
+    await rotated(store, 1, long)
+    await store.end_session(KEY, token(1), replace(POLICY, access_life=60_000))
+    await until(lambda: sink.revocations)
+    assert sink.revocations[0].until >= time.time() + DAY / 1000 - 5
