@@ -175,7 +175,7 @@ async def test_no_retry_is_judged_before_what_is_to_be_undone(
     relay: Relay, sink: RecordingSink
 ) -> None:
     keys = [replace(KEY, id=f"s{number}") for number in range(300)]
-    async with running(relay.url, sink, timeout=TIMEOUT) as store:
+    async with running(relay.url, sink, timeout=5 * TIMEOUT) as store:  # 300 at once
         for key in keys:
             await store.open_session(key, STRICT, presented=token(), access_life=1)
 
