@@ -147,7 +147,8 @@ class PinnedProcess:
         self._process.wait()
 
     def _members(self) -> Iterator[tuple[int, list[str]]]:
-        """Each live process of the session, with its /proc stat fields from the third (state)."""
+        """Each live process of the session, and each child in one of its own, with its /proc stat
+        fields from the third (state)."""
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
@@ -156,7 +157,7 @@ class PinnedProcess:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             fields = stat.rpartition(")")[2].split()
-            if int(fields[3]) == self.pid and fields[0] != "Z":
+            if self.pid in (int(fields[1]), int(fields[3])) and fields[0] != "Z":
                 yield int(entry.name), fields
 
 
