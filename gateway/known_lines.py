@@ -29,7 +29,9 @@ class KnownLines(Generic[Meaning]):
 
     __slots__ = ("_capacity", "_old", "_read", "_size", "young")
 
-    def __init__(self, read: Callable[[bytes], Meaning | None], *, capacity: int = 16 << 20) -> None:
+    def __init__(
+        self, read: Callable[[bytes], Meaning | None], *, capacity: int = 16 << 20
+    ) -> None:
         self._read = read
         self._capacity = capacity
         self._size = 0
