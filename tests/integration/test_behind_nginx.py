@@ -1,9 +1,6 @@
 """A real nginx in front, over kept connections: Django hears of the right client."""
 
 import json
-import os
-import shutil
-import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,29 +15,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from examples.apps import status_of
 from examples.processes import Processes
+from tests.integration.fronts import free_ports, start_nginx
 from tests.integration.servers import RunningGateway, start_gateway
 
 CLIENT = "127.0.0.5"  # any address of the loopback that is no trusted proxy
 
-CONFIG = """
-daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    upstream gateway {{ server {gateway}; keepalive 8; }}
-    server {{
-        listen 127.0.0.1:{plain};
-        listen 127.0.0.1:{tls} ssl;
+HTTP = """\
+    server {
+        listen 127.0.0.1:PLAIN;
+        listen 127.0.0.1:TLS ssl;
         ssl_certificate tls.pem;
         ssl_certificate_key tls.pem;
-        location / {{
+        location / {
             proxy_pass http://gateway;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
@@ -48,9 +35,8 @@ http {{
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
             proxy_set_header X-Forwarded-Proto $scheme;
             proxy_set_header X-Forwarded-Host $http_host;
-        }}
-    }}
-}}
+        }
+    }
 """
 
 
@@ -99,29 +85,11 @@ def _certificate() -> bytes:
     return certificate + private
 
 
-def _free_ports(number: int) -> list[int]:
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
-    ports = [listener.getsockname()[1] for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
-
-
-@pytest.fixture(scope="module")
-def nginx_binary() -> str:
-    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        pytest.skip("nginx is not installed")
-    return found
-
-
 Front = Callable[[list[str]], tuple[Nginx, RunningGateway]]
 
 
 @pytest.fixture(scope="module")
-def front(
-    nginx_binary: str, echo: str, children: Processes, tmp_path_factory: pytest.TempPathFactory
-) -> Front:
+def front(echo: str, children: Processes, tmp_path_factory: pytest.TempPathFactory) -> Front:
     """nginx before a gateway that believes these proxies."""
 
     def start(trusted: list[str]) -> tuple[Nginx, RunningGateway]:
@@ -132,20 +100,15 @@ def front(
             "routes": [{"path": "/", "auth": "none", "upstream": "echo"}],
         }
         gateway = start_gateway(config, directory=directory, children=children)
-        nginx = Nginx(*_free_ports(2))
+        nginx = Nginx(*free_ports(2))
         (directory / "tls.pem").write_bytes(_certificate())
-        (directory / "nginx.conf").write_text(
-            CONFIG.format(
-                gateway=gateway.address.removeprefix("http://"), plain=nginx.plain, tls=nginx.tls
-            )
+        start_nginx(
+            HTTP.replace("PLAIN", str(nginx.plain)).replace("TLS", str(nginx.tls)),
+            gateway=gateway.address,
+            port=nginx.plain,
+            directory=directory,
+            children=children,
         )
-        process = children.start(
-            "nginx",
-            [nginx_binary, "-p", directory, "-e", "stderr", "-c", directory / "nginx.conf"],
-            log=directory / "nginx.log",
-            cwd=directory,
-        )
-        process.wait_for(lambda: status_of(f"http://127.0.0.1:{nginx.plain}"))
         return nginx, gateway
 
     return start

@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.factories import SECRET, sign
+from tests.integration.fronts import chromium
 from tests.servers import Script, Upstreamed, gateway_running, scripted
 
 CONFIG = """
@@ -92,23 +90,16 @@ def answers(path: str) -> tuple[bytes, bytes]:
 async def test_a_page_logs_in_refreshes_and_logs_out_without_seeing_the_refresh_token(
     tmp_path: Path,
 ) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("chromium is not installed")
     told: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
     cookies: list[str] = []
     async with scripted(app(told, cookies)) as upstream:
         config = CONFIG.format(secret=SECRET, port=upstream.port)
         async with gateway_running(config, tmp_path) as gateway:
             process = await asyncio.create_subprocess_exec(
-                browser,
-                "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}",
-                "--remote-debugging-port=0",  # stays until it is stopped
-                f"http://127.0.0.1:{gateway.port}/page",
+                *chromium(f"http://127.0.0.1:{gateway.port}/page", profile=tmp_path / "profile"),
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
+            )
             try:
                 found = await asyncio.wait_for(told, 60)
             finally:

@@ -1,19 +1,15 @@
 """WebSockets as a page of a real browser opens them, and with a real nginx in front."""
 
 import json
-import os
-import shutil
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
-from examples.apps import status_of
 from examples.processes import Processes
 from tests.integration.exchange import ask
+from tests.integration.fronts import chromium, free_ports, start_nginx
 from tests.integration.live.servers import Live, start_live
 
 # A page can't set header fields: the token goes along as a subprotocol, or in the query.
@@ -50,21 +46,11 @@ async function run() {
 run().catch(error => { told.error = String(error); }).finally(() => post('/page/told/', told));
 </script>"""
 
-NGINX = """
-daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log stderr;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-    map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
-    upstream gateway {{ server {gateway}; keepalive 8; }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
+HTTP = """\
+    map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
+    server {
+        listen 127.0.0.1:PORT;
+        location / {
             proxy_pass http://gateway;
             proxy_http_version 1.1;
             proxy_set_header Upgrade $http_upgrade;
@@ -72,16 +58,9 @@ http {{
             proxy_set_header Host $http_host;
             proxy_read_timeout 1h;
             proxy_buffering off;
-        }}
-    }}
-}}
+        }
+    }
 """
-
-
-@pytest.fixture(scope="module")
-def children() -> Iterator[Processes]:
-    with Processes() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
@@ -93,20 +72,12 @@ def live(children: Processes, tmp_path_factory: pytest.TempPathFactory) -> Live:
 def test_a_page_opens_sockets_with_its_token_in_a_subprotocol_or_the_query(
     live: Live, children: Processes, tmp_path: Path
 ) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("chromium is not installed")
     process = children.start(
         "chromium",
-        [
-            browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-            "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}",
-            "--remote-debugging-port=0",  # stays until it is stopped
-            f"{live.gateway.address}/page/",
-        ],
+        chromium(f"{live.gateway.address}/page/", profile=tmp_path / "profile"),
         log=tmp_path / "chromium.log",
         cwd=tmp_path,
-    )  # fmt: skip
+    )
     try:
         told: dict[str, Any] = ask(live.app_address, "GET", "/heard/").json()
     finally:
@@ -126,21 +97,14 @@ def test_a_page_opens_sockets_with_its_token_in_a_subprotocol_or_the_query(
 @pytest.fixture(scope="module")
 def nginx(live: Live, children: Processes, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of an nginx before the gateway."""
-    binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if binary is None:
-        pytest.skip("nginx is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    directory = tmp_path_factory.mktemp("nginx")
-    config = directory / "nginx.conf"
-    config.write_text(NGINX.format(gateway=live.gateway.address.removeprefix("http://"), port=port))
-    process = children.start(
-        "nginx",
-        [binary, "-p", directory, "-e", "stderr", "-c", config],
-        log=directory / "nginx.log",
-        cwd=directory,
+    (port,) = free_ports(1)
+    start_nginx(
+        HTTP.replace("PORT", str(port)),
+        gateway=live.gateway.address,
+        port=port,
+        directory=tmp_path_factory.mktemp("nginx"),
+        children=children,
     )
-    process.wait_for(lambda: status_of(f"http://127.0.0.1:{port}"))
     return f"ws://127.0.0.1:{port}"
 
 
