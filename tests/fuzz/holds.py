@@ -13,6 +13,7 @@ RUNS = 7
 HOSTILE = {
     "100 fields of 300 bytes": b"".join(b"X-%d: %b\r\n" % (n, b"a" * 300) for n in range(98)),
     "16,000 fields of one byte": b"a:b\r\n" * 16_000,
+    "25,000 fields that all differ": b"".join(b"a%d: b\r\n" % n for n in range(25_000)),
     "one field of 64 KiB": b"X: " + b"a" * 65_000 + b"\r\n",
     "64 KiB of blanks in a field": b"X: " + b" " * 65_000 + b"a\r\n",
     "64 KiB of commas in Connection": b"Connection: " + b"x," * 16_000 + b"\r\n",
@@ -48,17 +49,16 @@ def main() -> None:
         name: b"GET %b HTTP/1.1\r\nHost: a\r\n\r\n" % target for name, target in TARGETS.items()
     }
     with tempfile.TemporaryDirectory() as scratch:
-        harness = Harness(Path(scratch))
         for name, data in (heads | WHOLE).items():
             held = [
-                min(_held(harness, data, is_fast=is_fast) for _ in range(RUNS)) * 1000
+                min(_held(Path(scratch), data, is_fast=is_fast) for _ in range(RUNS)) * 1000
                 for is_fast in (True, False)
             ]
             print(f"{name:40} {held[0]:6.2f} ms  ASGI lane {held[1]:6.2f} ms", flush=True)
-        harness.close()
 
 
-def _held(harness: Harness, data: bytes, *, is_fast: bool) -> float:
+def _held(scratch: Path, data: bytes, *, is_fast: bool) -> float:
+    harness = Harness(scratch)  # a new one, which has seen none of these lines
     longest = 0.0
 
     def timed(read: bytes) -> None:
@@ -68,6 +68,7 @@ def _held(harness: Harness, data: bytes, *, is_fast: bool) -> float:
         longest = max(longest, time.process_time() - start)
 
     harness.run([data], is_fast=is_fast, on_read=timed)
+    harness.close()
     return longest
 
 
