@@ -6,7 +6,7 @@ changes; to look one up costs a tenth of reading it.
 
 import re
 from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 Meaning = TypeVar("Meaning")
 
@@ -56,6 +56,41 @@ class KnownLines(Generic[Meaning]):
 
     def __repr__(self) -> str:
         return f"<KnownLines {len(self)}>"
+
+
+class Field(NamedTuple):
+    """A header field; `length` is what a Content-Length tells, NO_LENGTH for all other fields."""
+
+    pair: tuple[bytes, bytes]
+    line: bytes
+    length: int
+
+
+class KnownFields:
+    """Reads the fields of a head; `read` is a single line's, with its CRLF left out."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self, read: Callable[[bytes], Field | None]) -> None:
+        self._known: KnownLines[Field] = KnownLines(read)
+
+    def read(self, texts: list[bytes]) -> tuple[list[tuple[bytes, bytes]], list[bytes], int] | None:
+        """The pairs, the lines and the length; None where a full parser has to read them."""
+        known, length = self._known, NO_LENGTH
+        get = known.young.get
+        pairs, lines = [], []
+        for text in texts:
+            field = get(text) or known.learn(text)
+            if field is None:
+                return None
+            pair, line, told = field
+            pairs.append(pair)
+            lines.append(line)
+            if told != NO_LENGTH:
+                if length != NO_LENGTH:
+                    return None
+                length = told
+        return pairs, lines, length
 
 
 def read_field(line: bytes) -> tuple[bytes, bytes, int] | None:

@@ -94,6 +94,11 @@ class RequestHead:
         )
 
 
+def field_of(name: bytes, value: bytes) -> tuple[tuple[bytes, bytes], bytes]:
+    """A field as `RequestHead.fields` has it, spelled like this."""
+    return (name.lower(), value), b"%b: %b\r\n" % (name, value)
+
+
 def parse_target(target: bytes) -> tuple[bytes, bytes]:
     """The decoded path and the raw query of a request target in origin form.
 

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import RequestRefused
-from gateway.request import RequestHead
+from gateway.request import RequestHead, field_of
 
 UPGRADE: Final = b"connection: Upgrade\r\nupgrade: websocket\r\n"
 
@@ -132,14 +132,10 @@ def _moved(
     """The same request with its token in a header field, and nowhere else."""
     fields = [one for one in request.fields() if one[0][0] != _PROTOCOL]
     if protocols:
-        fields.append(_beside_line(b"Sec-WebSocket-Protocol", b", ".join(protocols)))
-    fields.append(_beside_line(*field))
+        fields.append(field_of(b"Sec-WebSocket-Protocol", b", ".join(protocols)))
+    fields.append(field_of(*field))
     _, _, query = target.partition(b"?")
     return replace(request.with_fields(fields), target=target, query=query)
-
-
-def _beside_line(name: bytes, value: bytes) -> tuple[Field, bytes]:
-    return (name.lower(), value), b"%b: %b\r\n" % (name, value)
 
 
 def _members(value: bytes) -> list[bytes]:

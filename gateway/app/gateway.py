@@ -73,9 +73,6 @@ class Gateway:
             config, self._issuers, store=self.store, view=self.view, metrics=self.metrics
         )
         self.sockets: Sockets = predecessor.sockets if predecessor else Sockets()
-        if predecessor is None:
-            self.take_over()
-            self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._access_log = _access_log(config)
         self._background: list[asyncio.Task[None]] = []
         self._uses_state = False
@@ -136,12 +133,12 @@ class Gateway:
 
     async def start(self) -> None:
         """Opens what serving needs; ready when it returns, but for what an outage withholds."""
+        if self._is_first:
+            self.take_over()
         for upstream in self.upstreams.values():
             upstream.start()
         await self.state.start()
         self._uses_state = True
-        if self._is_first:
-            self._watch_sessions()
         sources = [issuer.source for issuer in self._issuers.values() if issuer.source is not None]
         if sources:
             # A fetch that fails or hangs leaves 503s, never 401s, to that issuer's tokens alone.
@@ -159,10 +156,7 @@ class Gateway:
     def take_over(self) -> None:
         """Becomes the one that answers, and whose store the metrics and the open sockets follow."""
         self.metrics.store_up.set_function(lambda: self.store.is_up)
-        if not self._is_first:
-            self._watch_sessions()
-
-    def _watch_sessions(self) -> None:
+        self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
 
     @property

@@ -7,8 +7,6 @@ import struct
 from collections.abc import Iterable
 from socket import SO_LINGER, SOL_SOCKET
 
-BODILESS = (204, 304)
-
 _PHRASES = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _PHRASE = re.compile(rb"[\t\x20-\x7e\x80-\xff]+")  # RFC 9112 §4
 _RESET = struct.pack("ii", 1, 0)

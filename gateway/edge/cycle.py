@@ -12,9 +12,10 @@ from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
+from gateway.edge.client_head import cut, head_lines, interim_head
 from gateway.edge.transfer import ResponseTruncated
 from gateway.errors import GatewayError, ShuttingDown
+from gateway.upstream.headers import BODILESS
 
 CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
 

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gateway.edge.client_head import BODILESS, cut, head_lines, interim_head
+from gateway.edge.client_head import cut, head_lines, interim_head
 from gateway.edge.lane import Lane
 from gateway.edge.lasting import Lasting
 from gateway.edge.refusal import refuse
@@ -25,7 +25,7 @@ from gateway.request import RequestHead
 from gateway.tokens.jwks import KeysNeeded
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import Headers
-from gateway.upstream.headers import response_headers
+from gateway.upstream.headers import BODILESS, response_headers
 
 if TYPE_CHECKING:
     from gateway.edge.protocol import EdgeProtocol

@@ -10,7 +10,8 @@ Rules
 import re
 from typing import NamedTuple
 
-from gateway.known_lines import NO_LENGTH, KnownLines, read_field
+from gateway.known_lines import NO_LENGTH, Field, KnownFields, read_field
+from gateway.request import field_of
 
 _REQUEST_LINE = re.compile(rb'(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!"$-~]*) HTTP/1\.1')
 _FULL_PARSERS = (b"te", b"expect")  # they ask for more than an answer
@@ -26,19 +27,13 @@ class OrdinaryHead(NamedTuple):
     body: bytes
 
 
-class _Field(NamedTuple):
-    pair: tuple[bytes, bytes]
-    line: bytes
-    length: int
-
-
 class OrdinaryHeads:
     """Reads heads; remembers the lines of all connections."""
 
     __slots__ = ("_fields",)
 
     def __init__(self) -> None:
-        self._fields: KnownLines[_Field] = KnownLines(_field)
+        self._fields = KnownFields(_field)
 
     def read(self, data: bytes) -> OrdinaryHead | None:
         """The one request that these bytes are, from the first to the last."""
@@ -50,21 +45,10 @@ class OrdinaryHeads:
         if matched is None:
             return None
         del lines[0]
-        length = NO_LENGTH
-        headers, kept = [], []
-        known = self._fields
-        get = known.young.get
-        for text in lines:
-            field = get(text) or known.learn(text)
-            if field is None:
-                return None
-            pair, line, told = field
-            headers.append(pair)
-            kept.append(line)
-            if told != NO_LENGTH:
-                if length != NO_LENGTH:
-                    return None
-                length = told
+        read = self._fields.read(lines)
+        if read is None:
+            return None
+        headers, kept, length = read
         body = data[end + 4 :]
         if len(body) != (length if length != NO_LENGTH else 0):
             return None
@@ -72,12 +56,10 @@ class OrdinaryHeads:
         return OrdinaryHead(method.decode(), target, headers, kept, body)
 
 
-def _field(text: bytes) -> _Field | None:
+def _field(text: bytes) -> Field | None:
     read = read_field(text)
     if read is None:
         return None
     name, value, length = read
-    lower = name.lower()
-    if lower in _FULL_PARSERS:
-        return None
-    return _Field((lower, value), b"%b: %b\r\n" % (name, value), length)
+    pair, line = field_of(name, value)
+    return None if pair[0] in _FULL_PARSERS else Field(pair, line, length)

@@ -9,10 +9,11 @@ from gateway.endpoints.answers import document_of, holders, passed
 from gateway.endpoints.token_endpoint import Desk, TokenEndpoint
 from gateway.profiles import Answer
 from gateway.proxy import Call
+from gateway.request import field_of
 from gateway.tokens.borrowed import BorrowedSessions
 from gateway.upstream.call import Reply
 
-_JSON = (b"content-type", b"application/json")
+_JSON = field_of(b"Content-Type", b"application/json")
 
 
 class RefreshAtUpstream(TokenEndpoint):
@@ -82,7 +83,7 @@ def _with_token(call: Call, name: str, token: str) -> tuple[Call, bytes]:
     request = call.request
     dropped = (b"content-type", b"cookie", b"accept")
     kept = [each for each in request.fields() if each[0][0] not in dropped]
-    plain = request.with_fields([*kept, (_JSON, b"Content-Type: %b\r\n" % _JSON[1])])
+    plain = request.with_fields([*kept, _JSON])
     body = json.dumps({name: token}).encode()
     return Call(call.endpoint, plain, call.admitted, call.client, call.request_id), body
 

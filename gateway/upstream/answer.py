@@ -13,10 +13,10 @@ import httptools
 
 from gateway.errors import UpstreamError
 from gateway.upstream.exchange import AnswerSink
+from gateway.upstream.headers import BODILESS
 from gateway.upstream.ordinary_answer import OrdinaryAnswers
 
 MAX_HEAD = 64 * 1024
-_BODILESS = (204, 304)
 _VERSIONS = ("1.0", "1.1")
 
 
@@ -101,8 +101,7 @@ class AnswerReader:
         self.keeps_alive = True
         exchange.on_head(status, reason, headers, lines)
         exchange.on_body(body)
-        self.is_complete = True
-        exchange.on_end()
+        self._complete()
         return True
 
     def feed_eof(self) -> bool:
@@ -152,7 +151,7 @@ class AnswerReader:
         if self._head_size > MAX_HEAD and _size(headers) > MAX_HEAD:
             raise ValueError("too large a head")
         self.is_in_head = False
-        self._is_skipped = self._is_head_asked or status in _BODILESS
+        self._is_skipped = self._is_head_asked or status in BODILESS
         # Older WSGI servers may still send the body of an answer to HEAD.
         self.keeps_alive = parser.should_keep_alive() and not self._is_head_asked
         if not self._is_skipped and not parser.should_keep_alive():

@@ -15,6 +15,8 @@ from typing import Final
 from gateway.errors import RequestRefused
 from gateway.request import NO_BODY, Body, RequestHead
 
+BODILESS: Final = (204, 304)  # RFC 9112 §6.3: whatever their fields say
+
 HOP_BY_HOP: Final = frozenset(
     {
         b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization",

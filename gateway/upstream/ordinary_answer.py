@@ -10,11 +10,10 @@ Rules
 import re
 from typing import NamedTuple
 
-from gateway.known_lines import NO_LENGTH, KnownLines, read_field
-from gateway.upstream.headers import HOP_BY_HOP
+from gateway.known_lines import Field, KnownFields, KnownLines, read_field
+from gateway.upstream.headers import BODILESS, HOP_BY_HOP
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) ([\t -~\x80-\xff]*)")
-_BODILESS = (204, 304)
 
 
 class OrdinaryAnswer(NamedTuple):
@@ -33,19 +32,13 @@ class _Status(NamedTuple):
     line: bytes
 
 
-class _Field(NamedTuple):
-    pair: tuple[bytes, bytes]
-    line: bytes  # empty where it ends here
-    length: int
-
-
 class OrdinaryAnswers:
     """Reads answers; remembers the lines of all connections."""
 
     __slots__ = ("_fields", "_statuses")
 
     def __init__(self) -> None:
-        self._fields: KnownLines[_Field] = KnownLines(_field)
+        self._fields = KnownFields(_field)
         self._statuses: KnownLines[_Status] = KnownLines(_status)
 
     def read(self, data: bytes) -> OrdinaryAnswer | None:
@@ -53,44 +46,32 @@ class OrdinaryAnswers:
         end = data.find(b"\r\n\r\n")
         if end < 0:
             return None
-        lines = data[:end].split(b"\r\n")
-        first = lines[0]
-        statuses, fields = self._statuses, self._fields
-        known = statuses.young.get(first) or statuses.learn(first)
+        first, *texts = data[:end].split(b"\r\n")
+        known = self._statuses.young.get(first) or self._statuses.learn(first)
         if known is None:
             return None
-        status, reason, lines[0] = known
-        length = NO_LENGTH
-        headers = []
-        get = fields.young.get
-        for number in range(1, len(lines)):
-            text = lines[number]
-            field = get(text) or fields.learn(text)
-            if field is None:
-                return None
-            pair, lines[number], told = field
-            headers.append(pair)
-            if told != NO_LENGTH:
-                if length != NO_LENGTH:
-                    return None
-                length = told
+        read = self._fields.read(texts)
+        if read is None:
+            return None
+        status, reason, line = known
+        headers, lines, length = read
         body = data[end + 4 :]
         if len(body) != length:
             return None
-        return OrdinaryAnswer(status, reason, headers, lines, body)
+        return OrdinaryAnswer(status, reason, headers, [line, *lines], body)
 
 
 def _status(text: bytes) -> _Status | None:
     matched = _STATUS_LINE.fullmatch(text)
-    if matched is None or int(matched[1]) in _BODILESS:
+    if matched is None or int(matched[1]) in BODILESS:
         return None
     return _Status(int(matched[1]), matched[2], text + b"\r\n")
 
 
-def _field(text: bytes) -> _Field | None:
+def _field(text: bytes) -> Field | None:
     read = read_field(text)
     if read is None:
         return None
     name, value, length = read
-    line = b"" if name.lower() in HOP_BY_HOP else b"%b: %b\r\n" % (name, value)
-    return _Field((name, value), line, length)
+    line = b"" if name.lower() in HOP_BY_HOP else b"%b: %b\r\n" % (name, value)  # it ends here
+    return Field((name, value), line, length)

@@ -112,7 +112,6 @@ class Upstream:
         if self._is_stopped:  # nobody would look after the connection
             raise UpstreamError.refused()
         deadline = asyncio.get_running_loop().time() + self.limits.connect
-        connection = None
         while not self._has_place:
             connection = self.take() or await self._wait_for_place(deadline)
             if connection is None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -128,16 +129,24 @@ async def test_a_killed_worker_takes_with_it_what_it_had_begun_alone(
     assert other in gateway.workers()
 
 
+def held_requests(
+    number: int, gateway: RunningGateway, echo: RunningEcho, stack: ExitStack
+) -> list[socket.socket]:
+    """Connections with a request each that the app has, and does not answer yet."""
+    held = [stack.enter_context(connect(gateway.address)) for _ in range(number)]
+    for connection in held:
+        connection.settimeout(30)
+        connection.sendall(head("GET", "/hold/"))
+    echo.wait_until_held(number)
+    return held
+
+
 def test_requests_of_the_other_workers_live_on(own_echo: RunningEcho, run_gateway: Run) -> None:
     gateway = run_gateway(config(own_echo.address))
     killed, other = gateway.workers()
     before = open_files(other)
     with ExitStack() as stack:
-        held = [stack.enter_context(connect(gateway.address)) for _ in range(12)]
-        for connection in held:
-            connection.settimeout(30)
-            connection.sendall(head("GET", "/hold/"))
-        own_echo.wait_until_held(12)
+        held = held_requests(12, gateway, own_echo, stack)
         mine = (open_files(other) - before) / 2  # a request has a client's and an upstream's
         os.kill(killed, signal.SIGKILL)
         gateway.process.wait_for(lambda: killed not in gateway.workers() or None)
@@ -172,11 +181,7 @@ def test_readiness_fails_first_and_what_is_in_flight_is_finished(
     gateway = run_gateway(config(own_echo.address))
     workers = gateway.workers()
     with ExitStack() as stack:
-        held = [stack.enter_context(connect(gateway.address)) for _ in range(10)]
-        for connection in held:
-            connection.settimeout(30)
-            connection.sendall(head("GET", "/hold/"))
-        own_echo.wait_until_held(10)
+        held = held_requests(10, gateway, own_echo, stack)
         gateway.process.terminate()
         gateway.process.wait_for(lambda: gateway.readiness().status == 503 or None)
         assert any(map(lives, workers))

@@ -1,12 +1,12 @@
 """What is read without the full parser is read as the full parser reads it."""
 
-import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.upstream.headers import response_headers
 from gateway.upstream.ordinary_answer import OrdinaryAnswer, OrdinaryAnswers
+from tests import llhttp
 
 ORDINARY = {
     "with-body": b"HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 4\r\n\r\na\r\nb",
@@ -32,38 +32,17 @@ EXTRAORDINARY = {
 }
 
 
-class _Seen:
-    """What llhttp makes of the same bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        self.reason = self.body = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.completed = 0
-        self._parser = httptools.HttpResponseParser(self)
-        self._parser.feed_data(data)
-        self.status = self._parser.get_status_code()
-
-    def on_status(self, reason: bytes) -> None:
-        self.reason += reason
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name, value))
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.completed += 1
-        self.keeps_alive = self._parser.should_keep_alive()
-
-
 def assert_alike(answer: OrdinaryAnswer, data: bytes) -> None:
-    seen = _Seen(data)
+    seen = llhttp.response(data)
     assert (seen.completed, seen.keeps_alive) == (1, True)
-    assert (answer.status, answer.reason, answer.body) == (seen.status, seen.reason, seen.body)
+    assert (answer.status, answer.reason, answer.body) == (
+        seen.parser.get_status_code(),
+        seen.reason,
+        seen.body,
+    )
     assert answer.headers == seen.headers
     passed = [b"%b: %b\r\n" % field for field in response_headers(seen.headers)]
-    status = b"HTTP/1.1 %d %b\r\n" % (seen.status, seen.reason)
+    status = b"HTTP/1.1 %d %b\r\n" % (seen.parser.get_status_code(), seen.reason)
     assert [line for line in answer.lines if line] == [status, *passed]
 
 
