@@ -202,6 +202,11 @@ class Gateway:
         server = self.config.server
         return 2 * (server.max_url_size + server.max_header_size)
 
+    @property
+    def max_fields(self) -> int:
+        """The most fields that are read of a head; fewer get a finer answer."""
+        return 2 * self.config.server.max_header_count
+
     def refusal_bytes(self, error: GatewayError) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed."""
         return self.lane.shared.refusal_bytes(error)
