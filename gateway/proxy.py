@@ -14,17 +14,19 @@ from typing import Any, Protocol
 
 from gateway.admission import Admission, Admitted
 from gateway.authentication import Authenticator, require_claims
-from gateway.errors import RequestRefused
+from gateway.errors import GatewayError, RequestRefused
 from gateway.identity import Identity
 from gateway.limits import network_of
 from gateway.profiles import Answer
 from gateway.request import Body, RequestHead
 from gateway.routing import OwnPaths, Route, RouteTable
 from gateway.tokens.revocation import RevocationView
+from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.forwarded import Client, ForwardedPolicy
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityMode
 from gateway.upstream.pool import Upstream
+from gateway.upstream.retrying import REPLAYABLE, is_lost
 from gateway.websocket import UPGRADE, Handshake, WebSocketRule
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2
@@ -46,6 +48,7 @@ class Site:
     retries: int
     rate: "Rate | None" = None
     websocket: WebSocketRule | None = None  # None: an Upgrade ends here
+    is_urgent: bool = False  # served before anonymous requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +77,25 @@ class Forward:
     head: bytes
     body: Body
     is_head: bool
-    is_idempotent: bool
+    is_idempotent: bool  # may be sent twice
     identity: Identity | None
     client: str
     ends_sessions: bool  # a success ends the bearer's sessions
     handshake: Handshake | None = None  # a 101 opens a WebSocket
+    repeats: int = 0  # how often it was sent once more
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes before anonymous requests where not all can be served."""
+        return self.identity is not None or self.site.is_urgent
+
+    def may_repeat(self, error: GatewayError, lost: UpstreamConnection, *, held: int) -> bool:
+        """Whether to send it once more, so many bytes of its body being here; counts as done."""
+        may_be_lost = self.is_idempotent and held <= REPLAYABLE and is_lost(error, lost)
+        if not may_be_lost or self.repeats >= self.site.retries:
+            return False
+        self.repeats += 1
+        return self.site.upstream.budget.spend()
 
 
 class Endpoint(Protocol):

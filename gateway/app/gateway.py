@@ -60,8 +60,14 @@ class Gateway:
         if predecessor is not None:
             self._inherit_keys(predecessor)
         self.profiles = Profiles(config.issuers)
-        self.upstreams = {
-            name: Upstream.build(name, settings) for name, settings in config.upstreams.items()
+        self.upstreams: dict[str, Upstream] = {
+            name: Upstream(
+                name,
+                settings,
+                durations=self.metrics.upstreams.durations(name),
+                predecessor=predecessor.upstreams.get(name) if predecessor else None,
+            )
+            for name, settings in config.upstreams.items()
         }
         self.state: State = (
             predecessor.state
@@ -156,6 +162,7 @@ class Gateway:
     def take_over(self) -> None:
         """Becomes the one that answers, and whose store the metrics and the open sockets follow."""
         self.metrics.store_up.set_function(lambda: self.store.is_up)
+        self.metrics.upstreams.follow(self.upstreams)
         self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
 
@@ -228,9 +235,12 @@ class Gateway:
         """Ends what sessions that are over still hold open."""
         while True:
             await asyncio.sleep(self.config.server.revocation_sweep)
-            self.sockets.end_revoked(self.view.has_ended)
-            for upstream in self.upstreams.values():
-                upstream.end_revoked(self.view.has_ended)
+            try:
+                self.sockets.end_revoked(self.view.has_ended)
+                for upstream in self.upstreams.values():
+                    upstream.end_revoked(self.view.has_ended)
+            except Exception:  # noqa: BLE001 - logged with its trace; the next look is due
+                _LOG.exception("what ended sessions hold open could not be closed")
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()

@@ -53,6 +53,7 @@ class Sites:
             retries=settings.retries,
             rate=_rate(config),
             websocket=self._websocket(config, judged),
+            is_urgent=config.priority == "high",
         )
 
     def _websocket(self, config: RouteConfig, judged: tuple[bytes, ...]) -> WebSocketRule | None:
@@ -84,6 +85,7 @@ class Sites:
             preserve_host=settings.preserve_host,
             max_body_size=self._config.server.max_body_size,
             retries=settings.retries,
+            is_urgent=True,
         )
 
     def authenticator(self, names: tuple[str, ...]) -> Authenticator:
