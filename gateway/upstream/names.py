@@ -3,7 +3,7 @@
 Rules
 - A name with several addresses is several servers; those that it loses leave.
 - A name that can't be looked up keeps what it stood for; before the first time it is left to the
-  system, as is localhost, which is the same machine under two addresses.
+  system, as localhost always is: the same machine under two addresses.
 """
 
 import asyncio
@@ -53,12 +53,12 @@ class Names:
             _LOG.warning("%s can't be looked up: %s", address.host, error.strerror or error)
             return
         ips = list(dict.fromkeys(str(entry[4][0]) for entry in found if entry[0] == found[0][0]))
-        if ips and not all(ipaddress.ip_address(ip).is_loopback for ip in ips):
+        if ips:
             self._looked_up(address, ips)
 
 
 def _is_name(address: ServerAddress) -> bool:
-    if address.path is not None:
+    if address.path is not None or f".{address.host}".endswith(".localhost"):
         return False
     try:
         ipaddress.ip_address(address.host)

@@ -20,7 +20,8 @@ def health(**settings: object) -> Health:
 class TestEjection:
     def test_each_in_a_row_takes_twice_as_long(self) -> None:
         server = health()
-        now, lasted = 100.0, []
+        now = 100.0
+        lasted: list[float] = []
         for _ in range(8):
             server.not_connected(now)
             assert not server.is_well
