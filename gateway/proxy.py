@@ -1,7 +1,7 @@
 """THE PIPELINE: a request is decided by one pure, synchronous function, then bytes are moved.
 
-    admit → locate client → find own endpoint → match route → limit → WebSocket? → authenticate
-          → revoked? → authorize → compose upstream head → forward
+    admit → locate client → preflight? → find own endpoint → match route → limit → WebSocket?
+          → authenticate → revoked? → authorize → compose upstream head → forward
 
 A decision needs no await: routes, keys, verified tokens and revocations are local. Whoever wants
 to know what the gateway does with a request reads `Proxy.decide`; the lanes in `edge/` carry it
@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from gateway.admission import Admission, Admitted
 from gateway.authentication import Authenticator, require_claims
+from gateway.cors import Cors
 from gateway.errors import RequestRefused
 from gateway.identity import Identity
 from gateway.limits import network_of
@@ -122,7 +123,8 @@ class Call:
 class Proxy:
     """Decides requests; holds what was compiled from the configuration, and no state.
 
-    `revoking` are the (issuer, method, path) whose success ends the bearer's sessions.
+    `revoking` are the (issuer, method, path) whose success ends the bearer's sessions, `preflight`
+    answers the preflights that `cors` knows.
     """
 
     def __init__(
@@ -130,6 +132,8 @@ class Proxy:
         *,
         table: RouteTable,
         own: OwnPaths[Endpoint],
+        cors: Cors,
+        preflight: Endpoint,
         sites: Mapping[Route, Site],
         admission: Admission,
         forwarded: ForwardedPolicy,
@@ -138,6 +142,8 @@ class Proxy:
     ) -> None:
         self._table = table
         self._own = own
+        self._cors = cors
+        self._preflight = preflight
         self._revocations = revocations
         self._revoking = revoking
         self._sites = sites
@@ -148,7 +154,7 @@ class Proxy:
         """What to do with this request, or raise the GatewayError to answer."""
         admitted = self._admission.admit(request)
         client = self._locate(request, admitted)
-        endpoint = self._find_own(request, admitted)
+        endpoint = self._preflighted(request, admitted) or self._find_own(request, admitted)
         if endpoint is not None and not endpoint.is_left(request):
             return Call(endpoint, request, admitted, client, request_id)
         site = self._match(request, admitted, endpoint)
@@ -180,10 +186,18 @@ class Proxy:
         request.client = client.address
         return client
 
+    def _preflighted(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
+        route = self._cors.preflighted(request, admitted.host_name)
+        if route is None:
+            return None
+        request.route = route.name
+        return self._preflight
+
     def _find_own(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
         endpoint = self._own.find(admitted.host_name, request.path)
         if endpoint is not None:
             request.route = endpoint.label
+            self._cors.cover(request, admitted.host_name)
         return endpoint
 
     def _match(self, request: RequestHead, admitted: Admitted, endpoint: Endpoint | None) -> Site:
@@ -191,6 +205,8 @@ class Proxy:
             return endpoint.site
         route = self._table.match(request.method, admitted.host_name, request.path)
         request.route = route.name
+        if route.config.cors is not None:
+            self._cors.grant(request, route)
         return self._sites[route]
 
     def _limit(self, site: Site, admitted: Admitted) -> None:

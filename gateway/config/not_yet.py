@@ -22,9 +22,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
         "circuit_breaker": None,
         "identity": lambda identity: identity != "drf_token",
     },
-    "routes": {
-        "cors": None,
-    },
     "admin": {
         "token": None,
     },
@@ -45,7 +42,6 @@ def not_yet(items: Mapping[KeyPath, Any]) -> Iterator[tuple[KeyPath, str]]:
     defaults = {
         **{name: getattr(smallest, name) for name in NOT_YET},
         "upstreams": smallest.upstreams["some"],
-        "routes": smallest.routes[0],
     }
     for path, section in items.items():
         kind = str(path[0])
