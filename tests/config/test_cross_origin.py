@@ -52,6 +52,19 @@ def test_cors_credentials_need_named_origins(tmp_path: Path) -> None:
     ]
 
 
+def test_the_example_of_the_documentation_is_good_and_covers_the_token_paths(
+    tmp_path: Path,
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "cors.md").read_text()
+    example = page.partition("```yaml\n")[2].partition("```")[0]
+    before, _, _ = file_with().partition("routes:")
+
+    loaded = load_text(tmp_path, before + example)
+
+    assert loaded.warnings == ()
+    assert loaded.config.routes[1].cors is not None
+
+
 def doubts_of(directory: Path, text: str) -> list[str]:
     warnings = load_text(directory, text).warnings
     return [str(warning).replace(f"{directory}/", "") for warning in warnings]
