@@ -30,6 +30,7 @@ _PREFLIGHT_VARY = (
     b"vary",
     b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
 )
+_SUSPECT = frozenset(b"AaVv")  # how the names begin that are looked at, to lower few of the others
 _NAMES = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+(?:, [!#$%&'*+\-.^_`|~0-9a-z]+)*")
 
 
@@ -130,22 +131,28 @@ class Cors:
 
 def with_cors(headers: Iterable[Field], cors: Fields) -> list[Field]:
     """An answer's fields, with what CORS is to say in the place of what they said of it."""
-    kept = [field for field in headers if not field[0].lower().startswith(b"access-control-")]
-    for name, value in cors:
-        if name == b"vary":
-            _vary(kept, value)
+    kept: list[Field] = []
+    varies: list[int] = []
+    for field in headers:
+        name = field[0]
+        if name[0] in _SUSPECT:
+            name = name.lower()
+            if name.startswith(b"access-control-"):
+                continue
+            if name == b"vary":
+                varies.append(len(kept))
+        kept.append(field)
+    for field in cors:
+        if field[0] == b"vary" and varies:
+            _merge(kept, varies, field[1])
         else:
-            kept.append((name, value))
+            kept.append(field)
     return kept
 
 
-def _vary(headers: list[Field], value: bytes) -> None:
-    """Adds what is not there yet, in the one line that there is (RFC 9110 §12.5.5)."""
-    lines = [number for number, field in enumerate(headers) if field[0].lower() == b"vary"]
-    if not lines:
-        headers.append((b"vary", value))
-        return
-    said = b",".join(headers[number][1] for number in lines).lower().split(b",")
+def _merge(headers: list[Field], lines: list[int], value: bytes) -> None:
+    """Adds to the last of these lines what none of them has yet (RFC 9110 §12.5.5)."""
+    said = b",".join([headers[number][1] for number in lines]).lower().split(b",")
     members = {member.strip(b" \t") for member in said}
     missing = [one for one in value.split(b", ") if one.lower() not in members]
     if missing and b"*" not in members:

@@ -187,6 +187,8 @@ class Proxy:
         return client
 
     def _preflighted(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
+        if request.method != "OPTIONS":
+            return None
         route = self._cors.preflighted(request, admitted.host_name)
         if route is None:
             return None
