@@ -43,6 +43,8 @@ routes:
       expose_headers: [ETag]
       credentials: true
       max_age: 5m
+  - {{path: /part, methods: [DELETE], auth: none, upstream: app}}
+  - {{path: /part, auth: none, upstream: app, cors: *pages}}
   - {{path: /gone, auth: none, upstream: gone, cors: *pages}}
   - {{path: /away, issuers: [away], upstream: app, cors: *pages}}
   - {{path: /few, auth: none, upstream: app, cors: *pages, rate_limit: {{rate: 1/h, per: ip}}}}

@@ -98,6 +98,16 @@ async def test_a_route_without_cors_leaves_preflights_to_its_upstream(tmp_path: 
         assert [head.split(b" ")[0] for head in upstream.heads] == [b"OPTIONS"] * 2
 
 
+async def test_what_an_upstream_answers_to_a_preflight_is_its_own_word(tmp_path: Path) -> None:
+    """OPTIONS takes a route with `cors`, and the DELETE that is asked about takes another one."""
+    async with crossed(tmp_path, answering(OWN)) as (gateway, _):
+        status, fields = await ask(gateway, preflight("/part/", "DELETE"))
+        assert (status, fields["access-control-allow-origin"]) == (200, "https://own.example")
+        assert fields["vary"] == "Accept"
+        status, _ = await ask(gateway, preflight("/part/", "PATCH"))
+        assert status == 204
+
+
 async def test_options_of_a_page_itself_is_a_request_like_others(tmp_path: Path) -> None:
     async with crossed(tmp_path) as (gateway, upstream):
         status, fields = await ask(gateway, request("/open/", method="OPTIONS"))
