@@ -37,7 +37,9 @@ _NAMES = re.compile(r"[!#$%&'*+\-.^_`|~0-9a-z]+(?:, [!#$%&'*+\-.^_`|~0-9a-z]+)*"
 class CorsRule:
     """One route's `cors`, with its answers written in advance."""
 
-    __slots__ = ("_allowed", "_headers", "_otherwise", "_read", "_rest", "_unread", "methods")
+    __slots__ = (
+        "_allowed", "_headers", "_listed", "_max_age", "_otherwise", "_read", "_unread", "methods",
+    )  # fmt: skip
 
     def __init__(self, config: CorsConfig) -> None:
         exposed = ", ".join(dict.fromkeys((*_EXPOSED, *config.expose_headers)))
@@ -54,11 +56,8 @@ class CorsRule:
         self._otherwise: Fields = everybody if is_open else ()
         self._unread: Fields = (*everybody, exposing) if is_open else (_VARY,)
         self._headers = frozenset(name.lower() for name in config.headers)
-        self._rest = (
-            (b"access-control-allow-headers", ", ".join(config.headers).encode()),
-            (b"access-control-max-age", b"%d" % config.max_age),
-            _PREFLIGHT_VARY,
-        )
+        self._listed = ", ".join(config.headers).encode()
+        self._max_age = (b"access-control-max-age", b"%d" % config.max_age)
         self.methods = config.methods
 
     def grant(self, origin: bytes | None) -> Fields:
@@ -73,11 +72,12 @@ class CorsRule:
         names = {name for part in named.lower().split(",") if (name := part.strip(" \t"))}
         if not allowing or asked not in methods or not self._covers(names):
             return (_PREFLIGHT_VARY,)
-        listed, *rest = self._rest
+        listed = self._listed
         if "*" in self._headers:  # browsers don't take it for all where credentials are sent
-            listed = (listed[0], ", ".join(sorted(names)).encode())
+            listed = ", ".join(sorted(names)).encode()
         allowed = (b"access-control-allow-methods", ", ".join(methods).encode())
-        return (*allowing, allowed, listed, *rest)
+        headers = ((b"access-control-allow-headers", listed),) if listed else ()
+        return (*allowing, allowed, *headers, self._max_age, _PREFLIGHT_VARY)
 
     def _covers(self, names: set[str]) -> bool:
         if "*" in self._headers:

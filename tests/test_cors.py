@@ -124,6 +124,15 @@ def test_all_headers_are_named_back() -> None:
     assert allowed(rules, asking(headers=["x-t\xf6"])) == {}
 
 
+@pytest.mark.parametrize("headers", [[], ["*"]])
+def test_where_no_header_is_named_none_is_listed(headers: list[str]) -> None:
+    rules = cors({"path": "/", "cors": {**PAGES, "headers": headers}})
+    found = allowed(rules, asking())
+    assert found is not None
+    assert found.keys() == {"origin", "methods"}
+    assert (allowed(rules, asking(headers=["x-one"])) == {}) is (headers == [])
+
+
 @pytest.mark.parametrize("missing", ["Origin", "Access-Control-Request-Method"])
 def test_without_its_fields_options_is_no_preflight(missing: str) -> None:
     asked = asking()
