@@ -12,11 +12,11 @@ Rules
 
 import re
 from collections.abc import Collection, Iterable
-from typing import Final
+from typing import Final, Generic
 
 from gateway.config import CorsConfig
 from gateway.request import RequestHead
-from gateway.routing import Route, RouteTable
+from gateway.routing import Own, Route, RouteTable
 
 Field = tuple[bytes, bytes]
 Fields = tuple[Field, ...]
@@ -85,11 +85,15 @@ class CorsRule:
         return names <= self._headers
 
 
-class Cors:
-    """The rules of all routes; what an answer is to say is put into its request's `cors`."""
+class Cors(Generic[Own]):
+    """The rules of all routes; what an answer is to say is put into its request's `cors`.
 
-    def __init__(self, table: RouteTable) -> None:
+    `preflight` is what answers preflights.
+    """
+
+    def __init__(self, table: RouteTable, *, preflight: Own) -> None:
         self._table = table
+        self._preflight = preflight
         rules: dict[CorsConfig, CorsRule] = {}  # routes that say the same share one
         self._rules: dict[Route, CorsRule] = {}
         for route in table.routes:
@@ -112,21 +116,22 @@ class Cors:
         if route is not None:
             self.grant(request, route)
 
-    def preflighted(self, request: RequestHead, host: str) -> Route | None:
-        """Whose preflight this is; None for what is no preflight, or none to answer here."""
+    def find_preflight(self, request: RequestHead, host: str) -> Own | None:
+        """What answers this preflight; None for what is no preflight, or none to answer here."""
         if not self._rules or not request.is_preflight or request.header(b"origin") is None:
             return None
         find, path = self._table.find, request.path
         asked = (request.header(b"access-control-request-method") or b"").decode("latin-1")
         route = find(asked, host, path) or find("OPTIONS", host, path)
         rule = self._rules.get(route) if route is not None else None
-        if rule is None:
+        if route is None or rule is None:
             return None
         # Browsers remember every method that is listed: none of another rule may be among them.
         routes = ((method, find(method, host, path)) for method in rule.methods)
         methods = [name for name, one in routes if one and self._rules.get(one) is rule]
         request.cors = rule.allow(request, methods)
-        return route
+        request.route = route.name
+        return self._preflight
 
 
 def with_cors(headers: Iterable[Field], cors: Fields) -> list[Field]:

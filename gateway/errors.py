@@ -238,7 +238,7 @@ class ShuttingDown(GatewayError):
 
 
 class UpstreamError(GatewayError):
-    """The upstream gave no usable answer; use the four constructors below."""
+    """The upstream gave no usable answer."""
 
     def __init__(
         self, status: int, reason: str, detail: str, *, retry_after: int | None = None
@@ -262,6 +262,14 @@ class UpstreamError(GatewayError):
 
     @classmethod
     def saturated(cls) -> "UpstreamError":
-        return cls(
-            503, "upstream_saturated", "all connections to the upstream are busy", retry_after=1
-        )
+        detail = "all connections to the upstream are busy"
+        return cls(503, "upstream_saturated", detail, retry_after=1)
+
+    @classmethod
+    def overloaded(cls) -> "UpstreamError":
+        detail = "the upstream has as many requests as it can bear"
+        return cls(503, "upstream_overloaded", detail, retry_after=1)
+
+    @classmethod
+    def unhealthy(cls, *, retry_after: int) -> "UpstreamError":
+        return cls(503, "no_healthy_upstream", "no server is well", retry_after=retry_after)

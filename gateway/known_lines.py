@@ -16,6 +16,8 @@ _FIELD = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?([!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)"
 )
 _LENGTH = re.compile(rb"[0-9]{1,9}")
+_LARGEST_HEAD = 32 * 1024  # bytes; to read a larger one by lines would hold the loop
+_MOST_LINES = 101
 _LONGEST = 2048  # bytes of a line that is remembered
 _OVERHEAD = 400  # bytes that an entry takes beside its line and what was cut out of it
 
@@ -23,15 +25,13 @@ _OVERHEAD = 400  # bytes that an entry takes beside its line and what was cut ou
 class KnownLines(Generic[Meaning]):
     """What each line means by `read`, None being a line to leave to a full parser.
 
-    Holds about `2 * capacity` bytes at most. `young` is read directly where it is hot; `learn` is
-    for a line that is not in it.
+    Holds about `2 * capacity` bytes at most, as they lie in memory. `young` is read directly where
+    it is hot; `learn` is for a line that is not in it.
     """
 
     __slots__ = ("_capacity", "_old", "_read", "_size", "young")
 
-    def __init__(
-        self, read: Callable[[bytes], Meaning | None], *, capacity: int = 16 << 20
-    ) -> None:
+    def __init__(self, read: Callable[[bytes], Meaning | None], *, capacity: int) -> None:
         self._read = read
         self._capacity = capacity
         self._size = 0
@@ -58,6 +58,18 @@ class KnownLines(Generic[Meaning]):
         return f"<KnownLines {len(self)}>"
 
 
+def lines_of(data: bytes) -> tuple[list[bytes], bytes] | None:
+    """The lines of a head, and what stands behind it.
+
+    None where it is not here as a whole, or is for a full parser because of its size.
+    """
+    end = data.find(b"\r\n\r\n", 0, _LARGEST_HEAD)
+    if end < 0:
+        return None
+    lines = data[:end].split(b"\r\n", _MOST_LINES)
+    return (lines, data[end + 4 :]) if len(lines) <= _MOST_LINES else None
+
+
 class Field(NamedTuple):
     """A header field; `length` is what a Content-Length tells, NO_LENGTH for all other fields."""
 
@@ -71,8 +83,8 @@ class KnownFields:
 
     __slots__ = ("_known",)
 
-    def __init__(self, read: Callable[[bytes], Field | None]) -> None:
-        self._known: KnownLines[Field] = KnownLines(read)
+    def __init__(self, read: Callable[[bytes], Field | None], *, capacity: int) -> None:
+        self._known: KnownLines[Field] = KnownLines(read, capacity=capacity)
 
     def read(self, texts: list[bytes]) -> tuple[list[tuple[bytes, bytes]], list[bytes], int] | None:
         """The pairs, the lines and the length; None where a full parser has to read them."""
@@ -106,7 +118,7 @@ def read_field(line: bytes) -> tuple[bytes, bytes, int] | None:
     lower = name.lower()
     if lower in (b"transfer-encoding", b"trailer", b"upgrade"):
         return None
-    if lower == b"connection" and value.lower() != b"keep-alive":
+    if lower in (b"connection", b"proxy-connection") and value.lower() != b"keep-alive":
         return None
     if lower != b"content-length":
         return name, value, NO_LENGTH

@@ -15,17 +15,19 @@ from typing import Any, Protocol
 from gateway.admission import Admission, Admitted
 from gateway.authentication import Authenticator, require_claims
 from gateway.cors import Cors
-from gateway.errors import RequestRefused
+from gateway.errors import GatewayError, RequestRefused
 from gateway.identity import Identity
-from gateway.limits import network_of
+from gateway.limits import Rate
 from gateway.profiles import Answer
 from gateway.request import Body, RequestHead
 from gateway.routing import OwnPaths, Route, RouteTable
 from gateway.tokens.revocation import RevocationView
+from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.forwarded import Client, ForwardedPolicy
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityMode
 from gateway.upstream.pool import Upstream
+from gateway.upstream.retrying import REPLAYABLE, is_lost
 from gateway.websocket import UPGRADE, Handshake, WebSocketRule
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})  # RFC 9110 §9.2.2
@@ -45,26 +47,9 @@ class Site:
     preserve_host: bool
     max_body_size: int
     retries: int
-    rate: "Rate | None" = None
+    rate: Rate | None = None
     websocket: WebSocketRule | None = None  # None: an Upgrade ends here
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How often one user or address may use a route; `rate` a second, `burst` at once."""
-
-    route: str
-    rate: float
-    burst: int
-    per_user: bool
-    issuer: str  # whose wording a refusal has
-
-    def who(self, forward: "Forward") -> str:
-        """Who is counted: the bearer, or where there is none the client's address."""
-        bearer = forward.identity
-        if self.per_user and bearer is not None:
-            return f"{bearer.issuer} {bearer.user_id}"
-        return network_of(forward.client)
+    is_urgent: bool = False  # served before anonymous requests
 
 
 @dataclass(slots=True)  # not frozen: one a request, and frozen ones cost a microsecond
@@ -75,11 +60,25 @@ class Forward:
     head: bytes
     body: Body
     is_head: bool
-    is_idempotent: bool
+    is_idempotent: bool  # may be sent twice
     identity: Identity | None
     client: str
     ends_sessions: bool  # a success ends the bearer's sessions
     handshake: Handshake | None = None  # a 101 opens a WebSocket
+    repeats: int = 0  # how often it was sent once more
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it goes before anonymous requests where not all can be served."""
+        return self.identity is not None or self.site.is_urgent
+
+    def may_repeat(self, error: GatewayError, lost: UpstreamConnection, *, held: int) -> bool:
+        """Whether to send it once more, so many bytes of its body being here; counts as done."""
+        may_be_lost = self.is_idempotent and held <= REPLAYABLE and is_lost(error, lost)
+        if not may_be_lost or self.repeats >= self.site.retries:
+            return False
+        self.repeats += 1
+        return self.site.upstream.budget.spend()
 
 
 class Endpoint(Protocol):
@@ -123,8 +122,7 @@ class Call:
 class Proxy:
     """Decides requests; holds what was compiled from the configuration, and no state.
 
-    `revoking` are the (issuer, method, path) whose success ends the bearer's sessions, `preflight`
-    answers the preflights that `cors` knows.
+    `revoking` are the (issuer, method, path) whose success ends the bearer's sessions.
     """
 
     def __init__(
@@ -132,8 +130,7 @@ class Proxy:
         *,
         table: RouteTable,
         own: OwnPaths[Endpoint],
-        cors: Cors,
-        preflight: Endpoint,
+        cors: Cors[Endpoint],
         sites: Mapping[Route, Site],
         admission: Admission,
         forwarded: ForwardedPolicy,
@@ -143,7 +140,6 @@ class Proxy:
         self._table = table
         self._own = own
         self._cors = cors
-        self._preflight = preflight
         self._revocations = revocations
         self._revoking = revoking
         self._sites = sites
@@ -154,7 +150,7 @@ class Proxy:
         """What to do with this request, or raise the GatewayError to answer."""
         admitted = self._admission.admit(request)
         client = self._locate(request, admitted)
-        endpoint = self._preflighted(request, admitted) or self._find_own(request, admitted)
+        endpoint = self._find_preflight(request, admitted) or self._find_own(request, admitted)
         if endpoint is not None and not endpoint.is_left(request):
             return Call(endpoint, request, admitted, client, request_id)
         site = self._match(request, admitted, endpoint)
@@ -186,14 +182,10 @@ class Proxy:
         request.client = client.address
         return client
 
-    def _preflighted(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
+    def _find_preflight(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
         if request.method != "OPTIONS":
             return None
-        route = self._cors.preflighted(request, admitted.host_name)
-        if route is None:
-            return None
-        request.route = route.name
-        return self._preflight
+        return self._cors.find_preflight(request, admitted.host_name)
 
     def _find_own(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
         endpoint = self._own.find(admitted.host_name, request.path)

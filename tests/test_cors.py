@@ -16,12 +16,13 @@ PAGES = {"origins": [ORIGIN[1]]}
 OTHERS = {"origins": ["https://other.example"]}
 
 
-def cors(*routes: dict[str, Any]) -> Cors:
+def cors(*routes: dict[str, Any]) -> Cors[str]:
     return Cors(
         RouteTable.compile(
             RouteConfig.model_validate({"auth": "none", "upstream": "app", **route})
             for route in routes
-        )
+        ),
+        preflight="answered here",
     )
 
 
@@ -33,9 +34,9 @@ def asking(
     return request(*fields, method="OPTIONS", target=target)
 
 
-def allowed(rules: Cors, preflight: RequestHead, host: str = "") -> dict[str, str] | None:
+def allowed(rules: Cors[str], preflight: RequestHead, host: str = "") -> dict[str, str] | None:
     """What of the request is allowed; None where the preflight is the upstream's."""
-    if rules.preflighted(preflight, host) is None:
+    if rules.find_preflight(preflight, host) is None:
         assert preflight.cors == ()
         return None
     prefix = "access-control-allow-"

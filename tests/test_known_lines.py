@@ -10,13 +10,13 @@ def test_a_line_is_read_once() -> None:
         read.append(line)
         return len(line)
 
-    known = KnownLines(meaning)
+    known = KnownLines(meaning, capacity=1000)
     assert (known.learn(b"abc"), known.young[b"abc"]) == (3, 3)
     assert read == [b"abc"]
 
 
 def test_a_line_without_a_meaning_is_not_remembered() -> None:
-    known: KnownLines[int] = KnownLines(lambda line: None)
+    known: KnownLines[int] = KnownLines(lambda line: None, capacity=1000)
     assert known.learn(b"abc") is None
     assert len(known) == 0
 
@@ -38,6 +38,6 @@ def test_the_memory_is_bounded_and_keeps_what_is_in_use() -> None:
 
 
 def test_a_very_long_line_is_not_remembered() -> None:
-    known = KnownLines(len)
+    known = KnownLines(len, capacity=100_000)
     assert known.learn(b"x" * 5000) == 5000
     assert len(known) == 0

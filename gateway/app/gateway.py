@@ -62,8 +62,14 @@ class Gateway:
         if predecessor is not None:
             self._inherit_keys(predecessor)
         self.profiles = Profiles(config.issuers)
-        self.upstreams = {
-            name: Upstream.build(name, settings) for name, settings in config.upstreams.items()
+        self.upstreams: dict[str, Upstream] = {
+            name: Upstream(
+                name,
+                settings,
+                durations=self.metrics.upstreams.durations(name),
+                predecessor=predecessor.upstreams.get(name) if predecessor else None,
+            )
+            for name, settings in config.upstreams.items()
         }
         self.state: State = (
             predecessor.state
@@ -100,8 +106,7 @@ class Gateway:
                     store=self.store,
                     local=local,
                 ),
-                cors=Cors(table),
-                preflight=Preflight(),
+                cors=Cors(table, preflight=Preflight()),
                 sites={route: sites.of_route(route) for route in table.routes},
                 admission=Admission(
                     HeadLimits(
@@ -160,6 +165,7 @@ class Gateway:
     def take_over(self) -> None:
         """Becomes the one that answers, and whose store the metrics and the open sockets follow."""
         self.metrics.store_up.set_function(lambda: self.store.is_up)
+        self.metrics.upstreams.follow(self.upstreams)
         self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
 
@@ -206,6 +212,11 @@ class Gateway:
         server = self.config.server
         return 2 * (server.max_url_size + server.max_header_size)
 
+    @property
+    def max_fields(self) -> int:
+        """The most fields that are read of a head; fewer get a finer answer."""
+        return 2 * self.config.server.max_header_count
+
     def refusal_bytes(self, error: GatewayError, cors: Fields = ()) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed, or not be ended."""
         return self.lane.shared.refusal_bytes(error, cors)
@@ -227,9 +238,12 @@ class Gateway:
         """Ends what sessions that are over still hold open."""
         while True:
             await asyncio.sleep(self.config.server.revocation_sweep)
-            self.sockets.end_revoked(self.view.has_ended)
-            for upstream in self.upstreams.values():
-                upstream.end_revoked(self.view.has_ended)
+            try:
+                self.sockets.end_revoked(self.view.has_ended)
+                for upstream in self.upstreams.values():
+                    upstream.end_revoked(self.view.has_ended)
+            except Exception:  # noqa: BLE001 - logged with its trace; the next look is due
+                _LOG.exception("what ended sessions hold open could not be closed")
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()

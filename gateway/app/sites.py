@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from gateway.authentication import Authenticator
 from gateway.config import Config, RouteConfig, UpstreamConfig
 from gateway.identity import Identity
+from gateway.limits import Rate
 from gateway.profiles import Profiles
-from gateway.proxy import Rate, Site
+from gateway.proxy import Site
 from gateway.routing import Route
 from gateway.tokens.issuer import Issuer
 from gateway.upstream.headers import HeadComposer
@@ -53,6 +54,7 @@ class Sites:
             retries=settings.retries,
             rate=_rate(config),
             websocket=self._websocket(config, judged),
+            is_urgent=config.priority == "high",
         )
 
     def _websocket(self, config: RouteConfig, judged: tuple[bytes, ...]) -> WebSocketRule | None:
@@ -84,6 +86,7 @@ class Sites:
             preserve_host=settings.preserve_host,
             max_body_size=self._config.server.max_body_size,
             retries=settings.retries,
+            is_urgent=True,
         )
 
     def authenticator(self, names: tuple[str, ...]) -> Authenticator:

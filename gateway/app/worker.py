@@ -135,6 +135,7 @@ def edge_settings(gateway: Gateway) -> EdgeSettings:
         lane=gateway.lane,
         refusal=gateway.refusal_bytes,
         max_head=gateway.max_head,
+        max_fields=gateway.max_fields,
         max_connections=server.max_connections,
         header_timeout=server.header_timeout,
         keep_alive=server.keep_alive,

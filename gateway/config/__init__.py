@@ -23,6 +23,7 @@ from gateway.config.server import (
 )
 from gateway.config.source import Source
 from gateway.config.upstream import (
+    AdaptiveConcurrencyConfig,
     CircuitBreakerConfig,
     HealthCheckConfig,
     MintConfig,
@@ -32,6 +33,7 @@ from gateway.config.upstream import (
 )
 
 __all__ = [
+    "AdaptiveConcurrencyConfig",
     "AdminConfig",
     "CircuitBreakerConfig",
     "Config",

@@ -15,11 +15,6 @@ _Allowed = Callable[[Any], bool]
 # Of each section: the keys, and which values work already where that is not the default alone.
 NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
     "upstreams": {
-        "servers": lambda servers: len(servers) == 1,
-        "load_balancing": None,
-        "retries": lambda retries: retries in (0, 1),
-        "health_check": None,
-        "circuit_breaker": None,
         "identity": lambda identity: identity != "drf_token",
     },
     "admin": {
@@ -49,12 +44,8 @@ def not_yet(items: Mapping[KeyPath, Any]) -> Iterator[tuple[KeyPath, str]]:
             value = getattr(section, key)
             if value == getattr(defaults[kind], key) or (works is not None and works(value)):
                 continue
-            yield (*path, key), _sentence(works is not None, value)
+            yield (*path, key), _sentence(works is not None)
 
 
-def _sentence(is_partly: bool, value: Any) -> str:
-    if not is_partly:
-        return "not supported yet; leave it out"
-    if isinstance(value, tuple):
-        return "more than one server is not supported yet"
-    return "this value is not supported yet"
+def _sentence(is_partly: bool) -> str:
+    return "this value is not supported yet" if is_partly else "not supported yet; leave it out"

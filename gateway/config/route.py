@@ -145,6 +145,9 @@ class RouteConfig(Section):
         None, description="Largest request body; null: as server.max_body_size."
     )
     cors: CorsConfig | None = key(None, description="Null: left to the upstream.")
+    priority: Literal["normal", "high"] = key(
+        "normal", description="high: served before anonymous requests, as signed-in users are."
+    )
     websocket: Annotated[WebSocketConfig | None, OrSwitch()] = key(
         False, description="Whether WebSockets may be opened; where their token may stand."
     )

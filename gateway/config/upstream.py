@@ -16,6 +16,7 @@ from gateway.config.secret import directory_of
 from gateway.config.section import OrText, Section, key
 from gateway.config.units import (
     Count,
+    Duration,
     HeaderName,
     PositiveDuration,
     Text,
@@ -99,7 +100,16 @@ class TimeoutsConfig(Section):
     """How long an upstream may take."""
 
     connect: PositiveDuration = key("2s", description="To accept a connection.")
+    queue: PositiveDuration = key(
+        "2s", description="Longest wait for a connection while all are busy; then 503."
+    )
+    first_byte: PositiveDuration | None = key(
+        None, description="For the answer to begin; null: as read."
+    )
     read: PositiveDuration = key("60s", description="Longest pause in an answer.")
+    total: PositiveDuration | None = key(
+        None, description="Request and answer altogether; event streams and sockets are exempt."
+    )
     idle: PositiveDuration = key("1s", description="Life of an idle kept connection.")
 
 
@@ -107,6 +117,9 @@ class HealthCheckConfig(Section):
     """Requests of the gateway's own that find out whether a server is well."""
 
     path: UrlPath = key(description="Path that answers 2xx when the server is well.")
+    host: Text | None = key(
+        None, description="Host that is asked for, which Django must allow; null: the server's."
+    )
     interval: PositiveDuration = key("5s", description="Between two checks.")
     timeout: PositiveDuration = key("1s", description="Longest wait for an answer.")
     healthy: Count = key(2, description="Successes in a row that bring a server back.")
@@ -119,6 +132,21 @@ class CircuitBreakerConfig(Section):
     failures: Count = key(5, description="Failures within the window that open it.")
     window: PositiveDuration = key("10s", description="The window.")
     open_for: PositiveDuration = key("5s", description="How long it stays open.")
+
+
+class AdaptiveConcurrencyConfig(Section):
+    """How many requests at once are found out to be best, per worker."""
+
+    initial: Count = key(20, description="Limit at the start.")
+    min: Count = key(4, description="Smallest limit.")
+    max: Count = key(1000, description="Largest limit.")
+    interval: PositiveDuration = key("100ms", description="Between two steps.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "AdaptiveConcurrencyConfig":
+        if not self.min <= self.initial <= self.max:
+            raise ValueError("min must not be above initial, nor initial above max")
+        return self
 
 
 class MintConfig(Section):
@@ -142,8 +170,20 @@ class UpstreamConfig(Section):
         default_factory=TimeoutsConfig, description="How long a server may take."
     )
     max_connections: Count = key(256, description="Most connections per server and worker.")
+    max_pending_requests: Annotated[Whole, Field(ge=0)] = key(
+        1024, description="Most requests that wait for a connection, per worker; then 503."
+    )
     retries: Annotated[Whole, Field(ge=0, le=10)] = key(
         1, description="Further tries, only where it is safe."
+    )
+    slow_start: Duration = key(
+        "10s", description="How long a server that comes back has less than its share."
+    )
+    resolve_interval: PositiveDuration = key(
+        "10s", description="How often the names of servers are looked up."
+    )
+    adaptive_concurrency: AdaptiveConcurrencyConfig | None = key(
+        None, description="A limit that follows how long answers take; null: none."
     )
     health_check: HealthCheckConfig | None = key(None, description="Active checks; null: none.")
     circuit_breaker: CircuitBreakerConfig | None = key(None, description="Null: none.")

@@ -72,7 +72,7 @@ class AsgiLane:
                 status = await self._answer_own(decision, receive, send)
                 return
             if (rate := decision.site.rate) is not None:
-                who = rate.who(decision)
+                who = rate.who(decision.identity, decision.client)
                 await self._limiter.admit(
                     rate.route, rate.rate, rate.burst, who, issuer=rate.issuer
                 )

@@ -19,7 +19,7 @@ from gateway.edge.client_head import cut, head_lines, interim_head
 from gateway.edge.lane import Lane
 from gateway.edge.lasting import Lasting
 from gateway.edge.refusal import refuse
-from gateway.edge.transfer import REPLAYABLE, framed, without_length
+from gateway.edge.transfer import framed, without_length
 from gateway.errors import GatewayError, ShuttingDown, UpstreamError
 from gateway.proxy import Call, Forward, too_large
 from gateway.request import RequestHead
@@ -39,8 +39,8 @@ class FastExchange(Lasting):
 
     __slots__ = (
         "_body", "_connection", "_ends_at_eof", "_head", "_is_bodiless", "_is_chunked", "_lane",
-        "_loop", "_opening", "_pieces", "_request", "_request_id", "_retries", "_started",
-        "_status", "keep_alive", "on_long_wait", "response_complete", "started",
+        "_loop", "_opening", "_pieces", "_request", "_request_id", "_started",
+        "_status", "keep_alive", "on_long_wait", "response_complete",
     )  # fmt: skip
 
     more_body = False
@@ -78,22 +78,26 @@ class FastExchange(Lasting):
         self._pieces: list[bytes] = []
         self._connection: UpstreamConnection | None = None
         self._opening: asyncio.Task[None] | None = None
-        is_replayable = forward.is_idempotent and len(body) <= REPLAYABLE
-        self._retries = forward.site.retries if is_replayable else 0
 
     def run(self) -> None:
         """Sends the request, on a connection that waits or on a new one."""
-        connection = self._forward.site.upstream.take()
+        forward = self._forward
+        connection = forward.site.upstream.take(forward)
         if connection is not None:
             self._begin(connection)
         else:
-            self._opening = self._loop.create_task(self._open())
+            self._opening = self._loop.create_task(self._open(None))
 
-    async def _open(self) -> None:
+    async def _open(self, lost: UpstreamConnection | None) -> None:
+        """Goes on with a new connection, after one that was lost to another server if it may."""
+        forward = self._forward
         try:
-            connection = await self._forward.site.upstream.connect()
+            connection = await forward.site.upstream.connect(forward, lost=lost)
         except GatewayError as error:
             self.on_failure(error)
+        except Exception:  # noqa: BLE001 - logged with its trace, and answered
+            _LOG.exception("the gateway failed to connect")
+            self.on_failure(GatewayError("the gateway failed"))
         else:
             self._begin(connection)
 
@@ -174,18 +178,15 @@ class FastExchange(Lasting):
         protocol.on_response_complete()
 
     def on_failure(self, error: GatewayError) -> None:
-        connection, self._connection = self._connection, None
-        was_stale = False
-        if connection is not None:
-            was_stale = connection.was_stale
-            connection.abandon(self)
+        lost, self._connection = self._connection, None
+        if lost is not None:
+            lost.abandon(self)
         if self.response_complete:
             return
         if self.response_started:
             self._cut(error.reason)
-        elif was_stale and self._retries:
-            self._retries -= 1
-            self._opening = self._loop.create_task(self._open())
+        elif lost is not None and self._forward.may_repeat(error, lost, held=len(self._body)):
+            self._opening = self._loop.create_task(self._open(lost))
         else:
             self.response_complete = True
             refuse(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Lasting:
     """The part of a fast exchange that is looked at from outside; see `AnswerSink`."""
 
-    __slots__ = ("_due", "_fields", "_forward", "_protocol", "response_started")
+    __slots__ = ("_due", "_fields", "_forward", "_protocol", "response_started", "started")
 
     may_switch = False
     _due: float
@@ -21,10 +21,15 @@ class Lasting:
     _forward: Forward
     _protocol: "EdgeProtocol"
     response_started: bool
+    started: float
 
-    def is_overdue(self, now: float, limit: float) -> bool:
-        """Whether the upstream has owed something for longer than `limit` seconds."""
+    def is_overdue(self, now: float, limit: float, total: float | None) -> bool:
+        """Whether the upstream has owed something for longer than `limit` seconds.
+
+        Or whether all took longer than `total`; an event stream may take its time.
+        """
         is_late = now - self._due > limit and not self._protocol.flow.write_paused
+        is_late = is_late or (total is not None and now - self.started > total)
         return is_late and not is_event_stream(self._fields)
 
     @property

@@ -10,10 +10,11 @@ Rules
 import re
 from typing import NamedTuple
 
-from gateway.known_lines import NO_LENGTH, Field, KnownFields, read_field
+from gateway.known_lines import NO_LENGTH, Field, KnownFields, lines_of, read_field
 from gateway.request import field_of
 
 _REQUEST_LINE = re.compile(rb'(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!"$-~]*) HTTP/1\.1')
+_CAPACITY = 16 << 20  # bytes: the lines of some 10,000 clients with a token each
 _FULL_PARSERS = (b"te", b"expect")  # they ask for more than an answer
 
 
@@ -33,14 +34,14 @@ class OrdinaryHeads:
     __slots__ = ("_fields",)
 
     def __init__(self) -> None:
-        self._fields = KnownFields(_field)
+        self._fields = KnownFields(_field, capacity=_CAPACITY)
 
     def read(self, data: bytes) -> OrdinaryHead | None:
         """The one request that these bytes are, from the first to the last."""
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
+        split = lines_of(data)
+        if split is None:
             return None
-        lines = data[:end].split(b"\r\n")
+        lines, body = split
         matched = _REQUEST_LINE.fullmatch(lines[0])
         if matched is None:
             return None
@@ -49,7 +50,6 @@ class OrdinaryHeads:
         if read is None:
             return None
         headers, kept, length = read
-        body = data[end + 4 :]
         if len(body) != (length if length != NO_LENGTH else 0):
             return None
         method, target = matched.groups()

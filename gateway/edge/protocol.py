@@ -19,7 +19,9 @@ from gateway.edge import fast
 from gateway.edge.asgi_side import AsgiSide
 from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
+from gateway.edge.lane import Headers
 from gateway.edge.ordinary_head import OrdinaryHeads
+from gateway.edge.refusal import head_too_large
 from gateway.edge.splice import Held
 from gateway.errors import RequestRefused
 from gateway.request import RequestHead
@@ -34,11 +36,12 @@ class EdgeProtocol(AsgiSide):
 
     `lane` is the ASGI application for HTTP, `refusal` words what can't be parsed, `heads` reads
     what needs no full parser, `max_head` is the most bytes that may come without a head, or a
-    piece of body, getting complete.
+    piece of body, getting complete, `max_fields` the most lines of a head or a trailer.
     """
 
     heads: OrdinaryHeads
     max_head: int
+    max_fields: int
     _is_between = True  # whether the parser has read its last message to the end
     _pending: RequestHead | None = None  # a head whose message is not whole yet
     _held: bytearray  # … and what is here of its body
@@ -89,7 +92,7 @@ class EdgeProtocol(AsgiSide):
         if self._is_in_head and self._head_timer is None and not self.transport.is_closing():
             self._expect_head()
         if self._unframed > self.max_head and not self.transport.is_closing():
-            self.refuse(RequestRefused(431, "header_too_large", "the header fields are too large"))
+            self.refuse(head_too_large())
 
     def _is_taken(self, data: bytes) -> bool:
         """Answers an ordinary request, if these bytes are one: the parser does not see it."""
@@ -109,12 +112,7 @@ class EdgeProtocol(AsgiSide):
         return True
 
     def _request(
-        self,
-        method: str,
-        target: bytes,
-        headers: list[tuple[bytes, bytes]],
-        lines: list[bytes],
-        version: str,
+        self, method: str, target: bytes, headers: Headers, lines: list[bytes], version: str
     ) -> RequestHead:
         client = self.client
         return RequestHead(
@@ -133,6 +131,9 @@ class EdgeProtocol(AsgiSide):
         self._lines = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if len(self.headers) >= self.max_fields:
+            self.refuse(head_too_large())
+            raise ValueError("too many header fields")
         self._lines.append(b"%b: %b\r\n" % (name, value))
         name = name.lower()
         if len(name) == 6 and name == b"expect" and value.lower() == b"100-continue":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from gateway.edge.client_head import whole_answer
 from gateway.edge.lane import Lane
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, RequestRefused
 from gateway.request import RequestHead
 
 if TYPE_CHECKING:
@@ -34,3 +34,8 @@ def refuse(
     if is_last:
         protocol.transport.close()
     protocol.on_response_complete()
+
+
+def head_too_large() -> RequestRefused:
+    """For a head, or a trailer, that is not worth reading to its end."""
+    return RequestRefused(431, "header_too_large", "the header fields are too large")

@@ -156,6 +156,7 @@ class EdgeSettings:
     lane: Any
     refusal: Refusal
     max_head: int
+    max_fields: int
     max_connections: int
     header_timeout: float
     keep_alive: float
@@ -182,6 +183,7 @@ def renew(config: uvicorn.Config, settings: EdgeSettings) -> None:
     protocol.lane = staticmethod(settings.lane)
     protocol.refusal = staticmethod(settings.refusal)
     protocol.max_head = settings.max_head
+    protocol.max_fields = settings.max_fields
     protocol.max_connections = settings.max_connections
     protocol.header_timeout = settings.header_timeout
     config.timeout_keep_alive = settings.keep_alive  # type: ignore[assignment]  # any number will do

@@ -70,8 +70,8 @@ class Sockets:
         splice = Splice(client.transport, transport, on_end=end)
         socket = _Open(splice, bearer)
         self._open.add(socket)
-        is_client_slow = client.flow.write_paused
         splice.client.write(_switching(exchange, handshake))
+        is_client_slow = client.flow.write_paused
         connections.add(splice.client)  # type: ignore[arg-type]  # what the server asks, it has
         held = client.hand_over()
         splice.start(from_client=held, from_upstream=early, is_client_slow=is_client_slow)

@@ -44,13 +44,17 @@ class Splice:
 
         `is_client_slow` says that the client's transport has asked to pause.
         """
-        for end, early in ((self.client, from_client), (self.upstream, from_upstream)):
+        ends = self.client, self.upstream
+        now = asyncio.get_running_loop().time()
+        self.client.is_full = is_client_slow
+        for end in ends:
+            end.flushed_since = now
             end.transport.set_protocol(end)
-            if early:
-                end.data_received(early)
-        self.client.transport.resume_reading()
-        if not is_client_slow:
-            self.upstream.transport.resume_reading()
+        self.client.data_received(from_client)
+        self.upstream.data_received(from_upstream)
+        for end in ends:
+            if not end.peer.is_full:
+                end.transport.resume_reading()
 
     def close(self, code: int, reason: str) -> None:
         """Says goodbye to both sides; nothing that they still say is passed on."""
@@ -58,13 +62,14 @@ class Splice:
             return
         self.is_closing = True
         self._reason = reason
-        self._timer = asyncio.get_running_loop().call_later(LAST_WORDS, self.cut)
+        self._timer = asyncio.get_running_loop().call_later(LAST_WORDS, self.cut, reason)
         self.client.say_goodbye(code)
         self.upstream.say_goodbye(code)
 
-    def cut(self) -> None:
+    def cut(self, reason: str) -> None:
         """Ends both connections at once."""
         self.is_closing = True
+        self._reason = self._reason or reason
         self.client.transport.abort()
         self.upstream.transport.abort()
 
@@ -93,8 +98,8 @@ class End(asyncio.Protocol):
     """One of the two connections of a splice, and what arrives on it."""
 
     __slots__ = (
-        "_flushed", "_flushed_since", "_frames", "_has_ended", "_is_shut", "_is_upstream",
-        "_splice", "_written", "peer", "transport",
+        "_flushed", "_frames", "_has_ended", "_is_shut", "_is_upstream", "_splice", "_written",
+        "flushed_since", "is_full", "peer", "transport",
     )  # fmt: skip
 
     peer: "End"
@@ -107,7 +112,8 @@ class End(asyncio.Protocol):
         self._has_ended = False  # it sends no more
         self._is_shut = False  # … and this side does not
         self._written = self._flushed = 0
-        self._flushed_since = 0.0
+        self.flushed_since = 0.0
+        self.is_full = False  # it has asked not to be written to for now
 
     def write(self, data: bytes) -> None:
         self._written += len(data)
@@ -143,10 +149,12 @@ class End(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
+        self.is_full = True
         if not self.peer.transport.is_closing():
             self.peer.transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self.is_full = False
         if not self.peer.transport.is_closing():
             self.peer.transport.resume_reading()
 
@@ -161,20 +169,20 @@ class End(asyncio.Protocol):
 
     def give_up(self) -> None:
         """The graceful stop ran out of time."""
-        self._splice.cut()
+        self._splice.cut("shutting_down")
 
     def sweep(self, now: float, keep_alive: float) -> None:
         """Ends a socket one side of which takes nothing; idle ones are let be."""
         if self._is_stuck(now) or self.peer._is_stuck(now):
-            self._splice.cut()
+            self._splice.cut("peer_stalled")
 
     def _is_stuck(self, now: float) -> bool:
         """Whether it has long taken nothing of what waits for it, or not ended its own half."""
         unsent = self.transport.get_write_buffer_size()
         flushed = self._written - unsent
         if not (unsent or self._is_shut) or flushed != self._flushed:
-            self._flushed, self._flushed_since = flushed, now
-        return now - self._flushed_since > CLIENT_STALL
+            self._flushed, self.flushed_since = flushed, now
+        return now - self.flushed_since > CLIENT_STALL
 
 
 class Held:

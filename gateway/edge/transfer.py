@@ -4,8 +4,8 @@ Rules
 - Bodies stream both ways, neither is gathered; each side is paused while the other is slow.
 - An answer may come before the request's body is through: it is passed on, the rest is let go.
 - A failure before the head is an error to answer; after it, a truncation that the client sees.
-- One retry, only where it can't hurt: nothing came back on a connection that was reused, the
-  method is idempotent, and all that was sent is still held.
+- A retry only where it can't hurt: no byte of an answer came, the method is idempotent, and all
+  that was sent is still held.
 - The client's leaving frees the upstream connection, but where a success ends sessions: that must
   be learned. Where it can't be, they end too.
 """
@@ -25,7 +25,6 @@ from gateway.upstream.headers import response_headers
 
 Message = MutableMapping[str, Any]
 SessionsEnder = Callable[[Identity], Awaitable[None]]
-REPLAYABLE = 64 * 1024  # bytes of body held for a retry
 
 
 class ClientGone(Exception):
@@ -102,10 +101,8 @@ class Transfer:
         """Sends the request, and returns when the answer's head is there."""
         forward = self._forward
         upstream = forward.site.upstream
-        is_replayable = forward.is_idempotent and is_whole and len(first) <= REPLAYABLE
-        retries = forward.site.retries if is_replayable else 0
         data = forward.head + framed(forward.body, first, is_last=is_whole)
-        connection = upstream.take() or await upstream.connect()
+        connection = upstream.take(forward) or await upstream.connect(forward)
         while True:
             exchange = Exchange(connection.loop, is_sent=is_whole)
             exchange.may_switch = forward.handshake is not None
@@ -125,15 +122,13 @@ class Transfer:
                     await exchange.news()
                     if exchange.informational:
                         await self._pass_interim(exchange)
-            except GatewayError:
-                was_stale = connection.was_stale
+            except GatewayError as error:
                 connection.abandon(exchange)
-                if not (retries and was_stale):
+                if not (is_whole and forward.may_repeat(error, connection, held=len(first))):
                     if forward.ends_sessions:  # it may have been done, and only the answer is lost
                         await self._end()
                     raise
-                retries -= 1
-                connection = await upstream.connect()
+                connection = await upstream.connect(forward, lost=connection)
             except BaseException:
                 connection.abandon(exchange)
                 raise

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from gateway.telemetry.request_metrics import RequestMetrics
 from gateway.telemetry.summed import Snapshot, snapshot
+from gateway.telemetry.upstream_metrics import UpstreamMetrics
 
 # Seconds: from a loopback's fraction of a millisecond up to what `max_staleness` bears.
 _LAGS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -20,6 +21,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.requests = RequestMetrics()
         self._registry.register(self.requests)
+        self.upstreams = UpstreamMetrics()
+        self._registry.register(self.upstreams)
         self.refreshes = Counter(
             "gateway_refresh_total",
             "Refreshes by their outcome.",

@@ -4,27 +4,16 @@ Rule: labels are names from the configuration, methods and statuses, and words f
 a method that HTTP's own RFCs do not name is `other`.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-# Seconds, from what the gateway itself takes up to what `timeouts.read` bears by default.
-_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+from gateway.durations import Durations
+
 _METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", ""}
 )
-
-
-class _Durations:
-    """How long requests took: how many up to each bound and above, and all together."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_BOUNDS) + 1)
-        self.total = 0.0
 
 
 class RequestMetrics(Collector):
@@ -33,7 +22,7 @@ class RequestMetrics(Collector):
     def __init__(self) -> None:
         self._requests: dict[tuple[str, str, int], int] = {}
         self._denied: dict[tuple[str, str], int] = {}
-        self._durations: dict[str, _Durations] = {}
+        self._durations: dict[str, Durations] = {}
 
     def count(self, route: str, method: str, status: int, reason: str, seconds: float) -> None:
         """One request is over; `reason` is empty where it was forwarded."""
@@ -42,9 +31,8 @@ class RequestMetrics(Collector):
         if status != 101:  # a socket's life is no request's
             durations = self._durations.get(route)
             if durations is None:
-                durations = self._durations[route] = _Durations()
-            durations.counts[bisect_left(_BOUNDS, seconds)] += 1
-            durations.total += seconds
+                durations = self._durations[route] = Durations()
+            durations.add(seconds)
         if reason:
             denied = (route, reason)
             self._denied[denied] = self._denied.get(denied, 0) + 1
@@ -72,15 +60,5 @@ class RequestMetrics(Collector):
             labels=("route",),
         )
         for route, durations in self._durations.items():
-            seconds.add_metric((route,), _cumulated(durations.counts), durations.total)
+            seconds.add_metric((route,), durations.buckets(), durations.total)
         yield seconds
-
-
-def _cumulated(counts: list[int]) -> list[tuple[str, float]]:
-    """The buckets as Prometheus has them: each holds all that took no longer."""
-    buckets: list[tuple[str, float]] = []
-    sum_so_far = 0
-    for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
-        sum_so_far += count
-        buckets.append((bound, sum_so_far))
-    return buckets

@@ -35,6 +35,7 @@ class AnswerReader:
         self._reset()
 
     def _reset(self) -> None:
+        self.status = 0
         self._reason = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_size = 0
@@ -97,6 +98,7 @@ class AnswerReader:
             return False
         status, reason, headers, lines, body = answer
         self._head_size = len(data)
+        self.status = status
         self.is_in_head = False
         self.keeps_alive = True
         exchange.on_head(status, reason, headers, lines)
@@ -150,6 +152,7 @@ class AnswerReader:
             raise ValueError("no HTTP/1.1 answer")
         if self._head_size > MAX_HEAD and _size(headers) > MAX_HEAD:
             raise ValueError("too large a head")
+        self.status = status
         self.is_in_head = False
         self._is_skipped = self._is_head_asked or status in BODILESS
         # Older WSGI servers may still send the body of an answer to HEAD.

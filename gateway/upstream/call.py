@@ -11,6 +11,7 @@ from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import Exchange
 from gateway.upstream.headers import response_headers
 from gateway.upstream.pool import Upstream
+from gateway.upstream.retrying import is_lost
 
 LARGEST_REPLY = 4 << 20  # bytes: a page of Django's about an error has some hundred thousand
 
@@ -27,19 +28,28 @@ class Reply:
         return next((value for key, value in self.headers if key.lower() == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The gateway's own asking, on which somebody's login or refresh depends."""
+
+    is_idempotent: bool
+    is_urgent: bool = True
+
+
 async def call(upstream: Upstream, request: bytes, *, is_idempotent: bool) -> Reply:
     """Sends a whole request, head and body, and gathers the answer.
 
     Raises UpstreamError, also for an answer over 4 MiB.
     """
-    connection = upstream.take() if is_idempotent else None
-    if connection is not None:
+    own = _Own(is_idempotent=is_idempotent)
+    lost = upstream.take(own) if is_idempotent else None
+    if lost is not None:
         try:
-            return await _exchange(connection, request)
-        except UpstreamError:
-            if connection.has_answered or not connection.is_closed:
+            return await _exchange(lost, request)
+        except UpstreamError as error:
+            if not is_lost(error, lost):
                 raise
-    return await _exchange(await upstream.connect(), request)
+    return await _exchange(await upstream.connect(own, is_fresh=True, lost=lost), request)
 
 
 async def _exchange(connection: UpstreamConnection, request: bytes) -> Reply:

@@ -10,9 +10,9 @@ Rules (RFC 9112)
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+import select
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.errors import GatewayError, UpstreamError
 from gateway.upstream.answer import AnswerReader
@@ -26,24 +26,36 @@ MOST_UNREAD = 48 * 1024
 _LOG = logging.getLogger(__name__)
 
 
+class Owner(Protocol):
+    """Whose connections they are: a server's.
+
+    `freed` tells that an exchange is over, with its status or 0 where no whole answer came;
+    `failed`, before that, that this was the upstream's fault; `lost`, once, that it is gone.
+    """
+
+    def freed(
+        self, connection: "UpstreamConnection", exchange: AnswerSink, status: int
+    ) -> None: ...
+    def failed(self, connection: "UpstreamConnection") -> None: ...
+    def lost(self, connection: "UpstreamConnection") -> None: ...
+
+
 class UpstreamConnection(asyncio.Protocol):
     """Sends a request's bytes, and hands the events of its answer to an `Exchange`.
 
-    `on_free(connection)` is called when the exchange is over, `is_reusable` telling whether the
-    connection may carry another one; `on_lost(connection)` once when the transport is gone.
+    The `owner` hears of all that happens to it; `is_reusable` tells whether it may carry another
+    exchange.
     """
 
     def __init__(
         self,
         *,
-        on_free: Callable[["UpstreamConnection"], None],
-        on_lost: Callable[["UpstreamConnection"], None],
+        owner: "Owner",
         loop: asyncio.AbstractEventLoop,
         answers: OrdinaryAnswers,
     ) -> None:
         self.loop = loop  # kept: to ask for the running loop costs a system call (getpid)
-        self._on_free = on_free
-        self._on_lost = on_lost
+        self.owner = owner
         self._transport: Any = None
         self._reader = AnswerReader(answers)
         self.exchange: AnswerSink | None = None
@@ -80,6 +92,15 @@ class UpstreamConnection(asyncio.Protocol):
     def was_stale(self) -> bool:
         """Whether it had been kept, and ended before a byte of the present answer came."""
         return self.is_reused and self.is_closed and not self.has_answered
+
+    def has_ended(self) -> bool:
+        """Whether the kernel has news of an idle connection: its end, or what nobody asked for."""
+        socket = self._transport.get_extra_info("socket")
+        if socket is None:  # no transport of the kernel's
+            return False
+        poll = select.poll()
+        poll.register(socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     def begin(self, exchange: AnswerSink, data: bytes, *, is_head: bool, is_whole: bool) -> None:
         """Sends a request: its head and what is there of its body.
@@ -135,7 +156,7 @@ class UpstreamConnection(asyncio.Protocol):
             return None
         transport, self._transport = self._transport, None
         self.exchange = self._reader.exchange = None
-        self._on_lost(self)
+        self.owner.lost(self)
         return transport, self._reader.rest
 
     def abort(self) -> None:
@@ -159,6 +180,7 @@ class UpstreamConnection(asyncio.Protocol):
         try:
             reader.feed(data)
         except UpstreamError as error:
+            self.owner.failed(self)
             self.abandon(exchange)
             exchange.on_failure(error)
             return
@@ -188,6 +210,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.resume_writing()
         exchange, reader = self.exchange, self._reader
         if exchange is not None:
+            if not reader.is_complete:
+                self.owner.failed(self)
             self._release()
             if not reader.is_complete:
                 exchange.on_failure(
@@ -195,7 +219,7 @@ class UpstreamConnection(asyncio.Protocol):
                     if reader.is_in_head
                     else UpstreamError.broken("the upstream's answer was cut short")
                 )
-        self._on_lost(self)
+        self.owner.lost(self)
 
     def pause_writing(self) -> None:
         self._is_write_paused = True
@@ -212,8 +236,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._release()
 
     def _release(self) -> None:
-        self.exchange = self._reader.exchange = None
-        self._on_free(self)
+        exchange, reader = self.exchange, self._reader
+        self.exchange = reader.exchange = None
+        if exchange is not None:
+            self.owner.freed(self, exchange, reader.status if reader.is_complete else 0)
 
     def _read_rest(self) -> None:
         """Reads what came before a failed write ended the transport."""

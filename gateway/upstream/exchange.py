@@ -54,7 +54,7 @@ class AnswerSink(Protocol):
     def on_paused(self, resume: Callable[[], None]) -> None: ...
     def on_end(self) -> None: ...
     def on_failure(self, error: GatewayError) -> None: ...
-    def is_overdue(self, now: float, limit: float) -> bool: ...
+    def is_overdue(self, now: float, limit: float, total: float | None) -> bool: ...
     def expire(self) -> None: ...
 
 
@@ -178,11 +178,15 @@ class Exchange:
         self.is_sent = True
         self._answer_due = self._now() if self._waiter is not None else None
 
-    def is_overdue(self, now: float, limit: float) -> bool:
-        """Whether the upstream has owed something for longer than `limit` seconds."""
-        return any(
-            due is not None and now - due > limit for due in (self._answer_due, self._upload_due)
-        ) and not is_event_stream(self.headers)
+    def is_overdue(self, now: float, limit: float, total: float | None) -> bool:
+        """Whether the upstream has owed something for longer than `limit` seconds.
+
+        Or whether all took longer than `total`; an event stream may take its time.
+        """
+        is_late = total is not None and now - self.started > total
+        for due in (self._answer_due, self._upload_due):
+            is_late = is_late or (due is not None and now - due > limit)
+        return is_late and not is_event_stream(self.headers)
 
     def client_left(self) -> None:
         """The client is gone: whoever waits is woken."""

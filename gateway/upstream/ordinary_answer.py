@@ -10,9 +10,10 @@ Rules
 import re
 from typing import NamedTuple
 
-from gateway.known_lines import Field, KnownFields, KnownLines, read_field
+from gateway.known_lines import Field, KnownFields, KnownLines, lines_of, read_field
 from gateway.upstream.headers import BODILESS, HOP_BY_HOP
 
+_CAPACITY = 1 << 20  # bytes, for each upstream: most lines of its answers are the same ones
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) ([\t -~\x80-\xff]*)")
 
 
@@ -38,24 +39,25 @@ class OrdinaryAnswers:
     __slots__ = ("_fields", "_statuses")
 
     def __init__(self) -> None:
-        self._fields = KnownFields(_field)
-        self._statuses: KnownLines[_Status] = KnownLines(_status)
+        self._fields = KnownFields(_field, capacity=_CAPACITY)
+        self._statuses: KnownLines[_Status] = KnownLines(_status, capacity=_CAPACITY)
 
     def read(self, data: bytes) -> OrdinaryAnswer | None:
         """The one answer that these bytes are, from the first to the last; not to HEAD."""
-        end = data.find(b"\r\n\r\n")
-        if end < 0:
+        split = lines_of(data)
+        if split is None:
             return None
-        first, *texts = data[:end].split(b"\r\n")
+        texts, body = split
+        first = texts[0]
         known = self._statuses.young.get(first) or self._statuses.learn(first)
         if known is None:
             return None
+        del texts[0]
         read = self._fields.read(texts)
         if read is None:
             return None
         status, reason, line = known
         headers, lines, length = read
-        body = data[end + 4 :]
         if len(body) != length:
             return None
         return OrdinaryAnswer(status, reason, headers, [line, *lines], body)

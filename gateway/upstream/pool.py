@@ -1,252 +1,263 @@
-"""The connections to one upstream: kept alive, bounded, handed out last-in first-out.
+"""An upstream: its servers, which of them is asked, and who waits until one is free.
 
 One sweeper per upstream looks at everything that waits, instead of a timer per request: it closes
-idle connections before the upstream does (Gunicorn: 2 s), and ends exchanges that wait too long.
+idle connections before the servers do (Gunicorn: 2 s), and ends exchanges that wait too long.
+
+Rule: a connection that was not accepted burdens nobody, so another server is asked, whatever the
+request.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from gateway.config import ServerAddress, UpstreamConfig
-from gateway.errors import AuthenticationFailed, Flaw, UpstreamError
+from gateway.durations import Durations
+from gateway.errors import UpstreamError
 from gateway.identity import Identity
+from gateway.upstream.balancing import choice_of
+from gateway.upstream.concurrency import ConcurrencyLimit
 from gateway.upstream.connection import UpstreamConnection
-from gateway.upstream.keepalive import probe_when_silent
+from gateway.upstream.health import Health
+from gateway.upstream.limits import Limits
+from gateway.upstream.names import Names
 from gateway.upstream.ordinary_answer import OrdinaryAnswers
+from gateway.upstream.prober import Prober
+from gateway.upstream.retrying import RetryBudget
+from gateway.upstream.server import Server, bracketed, server_name
+from gateway.upstream.servers import Servers
+from gateway.upstream.waiting import Waiters
 
-LONG_WAIT = 0.5  # seconds after which an exchange starts to watch for its client leaving
+_LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Times in seconds; `connections` per server and worker."""
+class Asking(Protocol):
+    """What an upstream wants to know of a request.
 
-    connect: float = 2.0
-    read: float = 60.0
-    idle: float = 1.0
-    connections: int = 256
+    Whether it goes before others where not all can be served, and whether it may be sent twice.
+    """
 
     @property
-    def tick(self) -> float:
-        """How often to sweep: deadlines are kept to a tenth."""
-        return min(0.25, max(0.01, min(self.read, self.idle) / 20))
+    def is_urgent(self) -> bool: ...
+    @property
+    def is_idempotent(self) -> bool: ...
 
 
 class Upstream:
-    """A named upstream server with its pool. `start` and `stop` belong to the lifespan."""
+    """A named upstream of these settings. `start` and `stop` belong to the lifespan.
 
-    def __init__(self, *, name: str, server: ServerAddress, limits: Limits) -> None:
+    What a `predecessor` knew of its servers counts; `durations` is where answers' are counted.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: UpstreamConfig,
+        *,
+        durations: Durations | None = None,
+        predecessor: "Upstream | None" = None,
+    ) -> None:
         self.name = name
-        self.server = server
-        self.limits = limits
+        self.limits = Limits.of(settings)
+        self.budget = RetryBudget()
+        self.waiters = Waiters(self.limits.pending)
+        adaptive = settings.adaptive_concurrency
+        self.concurrency = ConcurrencyLimit(adaptive) if adaptive is not None else None
+        first = settings.servers[0]
         self.authority = (  # for requests that keep no Host of their own
-            _authority(server) if server.path is None else b"localhost"
+            f"{bracketed(first.host)}:{first.port}".encode() if first.path is None else b"localhost"
         )
-        self._idle: list[UpstreamConnection] = []
-        self._busy: set[UpstreamConnection] = set()
-        self._connecting = 0
+        self._settings = settings
+        before = predecessor.servers if predecessor is not None else ()
+        self._known = {server.name: server.health for server in before}
+        self._durations = durations or Durations()
         self._answers = OrdinaryAnswers()
-        self._waiters: deque[asyncio.Future[UpstreamConnection | None]] = deque()
-        self._promised = 0  # places that are kept for waiters who were told so
-        self._sweeper: asyncio.Task[None] | None = None
+        self._asked = 0  # since the last sweep
+        self._swept = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
         self._is_stopped = False
-
-    @classmethod
-    def build(cls, name: str, settings: UpstreamConfig) -> "Upstream":
-        """The upstream of these settings."""
-        limits = Limits(
-            connect=settings.timeouts.connect,
-            read=settings.timeouts.read,
-            idle=settings.timeouts.idle,
-            connections=settings.max_connections,
+        self.servers: Servers = Servers(
+            settings.servers, build=self._server, choose=choice_of(settings.load_balancing)
         )
-        return cls(name=name, server=settings.servers[0], limits=limits)
 
     def __repr__(self) -> str:
-        return (
-            f"<Upstream {self.name} idle={len(self._idle)} busy={len(self._busy)} "
-            f"connecting={self._connecting} waiting={len(self._waiters)}>"
-        )
+        return f"<Upstream {self.name} {self.servers!r} waiting={len(self.waiters)}>"
 
     @property
     def open_connections(self) -> int:
-        return len(self._idle) + len(self._busy) + self._connecting
+        return sum(server.open_connections for server in self.servers)
 
     @property
     def idle_connections(self) -> int:
-        return len(self._idle)
+        return sum(len(server.idle) for server in self.servers)
 
     @property
     def is_in_use(self) -> bool:
         """Whether a request is under way here."""
-        return bool(self._busy or self._connecting or self._waiters)
+        return bool(self.waiters) or any(server.in_flight for server in self.servers)
 
     def start(self) -> None:
-        self._sweeper = asyncio.create_task(self._sweep(), name=f"sweeper {self.name}")
+        settings = self._settings
+        self._swept = asyncio.get_running_loop().time()
+        running = [self._sweep()]
+        names = Names(
+            settings.servers, interval=settings.resolve_interval, looked_up=self.servers.looked_up
+        )
+        if names:
+            running.append(names.run())
+        if settings.health_check is not None:
+            check = settings.health_check
+            running.append(Prober(self.servers, check=check, authority=self.authority).run())
+        self._tasks = [asyncio.create_task(each, name=f"upstream {self.name}") for each in running]
 
     async def stop(self) -> None:
         self._is_stopped = True
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.gather(self._sweeper, return_exceptions=True)
-        for connection in [*self._idle, *self._busy]:
-            connection.abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self.servers:
+            server.abort()
+        self.waiters.refuse_all(UpstreamError.refused())
 
-    def take(self) -> UpstreamConnection | None:
-        """An idle connection, if one is there: the one used last."""
-        while self._idle:
-            connection = self._idle.pop()
-            if not connection.is_closed:
-                connection.is_reused = True
-                self._busy.add(connection)
-                return connection
-        return None
+    # Requests
 
-    async def connect(self) -> UpstreamConnection:
-        """A new connection, or an idle one that comes free while all are busy.
-
-        Raises UpstreamError: refused (502), timed out (504), saturated (503).
-        """
-        if self._is_stopped:  # nobody would look after the connection
-            raise UpstreamError.refused()
-        deadline = asyncio.get_running_loop().time() + self.limits.connect
-        while not self._has_place:
-            connection = self.take() or await self._wait_for_place(deadline)
-            if connection is None:
-                self._promised -= 1
-                break
-            if not connection.is_closed:
-                return connection
-        connection = None
-        self._connecting += 1
-        try:
-            async with asyncio.timeout_at(deadline):
-                connection = await self._open()
-            if connection.is_closed:
-                raise UpstreamError.broken("the upstream closed the connection at once")
-        except TimeoutError as error:
-            raise UpstreamError.timeout() from error
-        except OSError as error:
-            raise UpstreamError.refused() from error
-        finally:
-            self._connecting -= 1
-            if connection is None or connection.is_closed:
-                self._wake_waiter()
-        self._busy.add(connection)
+    def take(self, asking: Asking) -> UpstreamConnection | None:
+        """An idle connection to the server whose turn it is, if there is one."""
+        servers = self.servers
+        if self.concurrency is not None and not self._is_admitted(asking):
+            return None
+        server = servers.only or servers.pick()
+        if server is None:
+            return None
+        connection = server.take(is_replayable=asking.is_idempotent)
+        if connection is not None:
+            self._asked += 1
+            if servers.only is None:
+                servers.chosen(server)
         return connection
 
-    @property
-    def _has_place(self) -> bool:
-        """Whether one more connection may be opened, by somebody who has not waited for it."""
-        return self.open_connections + self._promised < self.limits.connections
+    async def connect(
+        self, asking: Asking, *, is_fresh: bool = False, lost: UpstreamConnection | None = None
+    ) -> UpstreamConnection:
+        """A new connection, or one that comes free while all are busy; never that if `is_fresh`.
 
-    async def _wait_for_place(self, deadline: float) -> UpstreamConnection | None:
-        """Waits for its turn: a connection that came free, or None for the right to open one."""
-        place: asyncio.Future[UpstreamConnection | None]
-        place = asyncio.get_running_loop().create_future()
-        self._waiters.append(place)
+        After a connection that was `lost` it is a fresh one, to another server if there is one.
+        Raises UpstreamError: refused (502), timed out (504), saturated, overloaded or unhealthy
+        (503).
+        """
+        left = self._settings.retries
+        avoid: Sequence[Server] = ()
+        if lost is not None:
+            is_fresh, avoid = True, (server_of(lost),)
+        while True:
+            place = await self._place(asking, avoid)
+            if isinstance(place, UpstreamConnection):
+                if not (is_fresh or place.is_closed):
+                    return place
+                server = server_of(place)
+                server.let_go(place)
+            else:
+                server = place
+            try:
+                connection = await server.dial()
+            except UpstreamError:
+                avoid = (*avoid, server)
+                if not (left and self.servers.has_other(avoid) and self.budget.spend()):
+                    raise
+                left -= 1
+            else:
+                self._asked += 1
+                return connection
+
+    async def _place(self, asking: Asking, avoid: Sequence[Server]) -> UpstreamConnection | Server:
+        """Where to go: a connection that waits, or a server at which one may be opened."""
+        if self._is_stopped:
+            raise UpstreamError.refused()
+        if not self.servers.is_any_usable:
+            now = asyncio.get_running_loop().time()
+            raise UpstreamError.unhealthy(retry_after=self.servers.retry_in(now))
+        if self.concurrency is not None and not self._is_admitted(asking):
+            raise UpstreamError.overloaded()
+        server = self.servers.pick(avoid)
+        if server is None:
+            return await self._wait(asking)
+        self.servers.chosen(server)
+        return server.take(is_replayable=False) or server
+
+    async def _wait(self, asking: Asking) -> UpstreamConnection | Server:
+        place = self.waiters.join(is_urgent=asking.is_urgent)
         has_place = False
         try:
-            async with asyncio.timeout_at(deadline):
-                connection = await place
+            async with asyncio.timeout(self.limits.queue):
+                given = await place
             has_place = True
         except TimeoutError as error:
             raise UpstreamError.saturated() from error
         finally:
-            if place in self._waiters:
-                self._waiters.remove(place)
-            if not has_place and place.done() and not place.cancelled():
-                self._give_back(place.result())  # it came too late for this one
-        return connection
+            self.waiters.leave(place)
+            if not has_place and place.done() and not place.cancelled() and not place.exception():
+                given = place.result()  # it came too late for this one
+                server = given if isinstance(given, Server) else server_of(given)
+                server.give_back(given)
+        if isinstance(given, Server):
+            given.promised -= 1  # and dials at once
+        return given
 
-    def _give_back(self, connection: UpstreamConnection | None) -> None:
-        if connection is not None:
-            self._freed(connection)
-        else:
-            self._promised -= 1
-            self._wake_waiter()
+    def _is_admitted(self, asking: Asking) -> bool:
+        assert self.concurrency is not None  # asked by who knows
+        return self.concurrency.admits(self.servers.in_flight, is_urgent=asking.is_urgent)
 
-    async def _open(self) -> UpstreamConnection:
-        loop = asyncio.get_running_loop()
-        server = self.server
+    def _server(self, address: ServerAddress, ip: str | None) -> Server:
+        settings, name = self._settings, server_name(address, ip)
+        health = Health(
+            name,
+            breaker=settings.circuit_breaker,
+            check=settings.health_check,
+            slow_start=settings.slow_start,
+        )
+        if name in self._known:
+            health.inherit(self._known[name])
+        server = Server(
+            address,
+            ip=ip,
+            limits=self.limits,
+            health=health,
+            answers=self._answers,
+            durations=self._durations,
+            waiters=self.waiters,
+        )
+        if self.concurrency is not None:
+            server.on_outcome = self.concurrency.took
+        return server
 
-        def protocol() -> UpstreamConnection:
-            return UpstreamConnection(
-                on_free=self._freed, on_lost=self._lost, loop=loop, answers=self._answers
-            )
-
-        if server.path is not None:
-            _, connection = await loop.create_unix_connection(protocol, server.path)
-        else:
-            transport, connection = await loop.create_connection(protocol, server.host, server.port)
-            probe_when_silent(transport.get_extra_info("socket"))
-        return connection
-
-    def _freed(self, connection: UpstreamConnection) -> None:
-        self._busy.discard(connection)
-        if connection.is_reusable:
-            connection.idle_since = connection.loop.time()
-            if (waiter := self._next_waiter()) is None:
-                self._idle.append(connection)
-            else:  # straight to who has waited longest: nobody who comes now may be faster
-                connection.is_reused = True
-                self._busy.add(connection)
-                waiter.set_result(connection)
-        else:
-            connection.close()
-            self._wake_waiter()
-
-    def _lost(self, connection: UpstreamConnection) -> None:
-        self._busy.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-        self._wake_waiter()
-
-    def _wake_waiter(self) -> None:
-        if self._has_place and (waiter := self._next_waiter()) is not None:
-            self._promised += 1
-            waiter.set_result(None)
-
-    def _next_waiter(self) -> "asyncio.Future[UpstreamConnection | None] | None":
-        while self._waiters:
-            place = self._waiters.popleft()
-            if not place.done():
-                return place
-        return None
-
-    def end_revoked(self, has_ended: Callable[[Identity], bool]) -> None:
-        """Cuts the answers under way to bearers whose session has ended."""
-        for connection in list(self._busy):
-            exchange = connection.exchange
-            bearer = exchange.bearer if exchange is not None else None
-            if exchange is not None and bearer is not None and has_ended(bearer):
-                exchange.on_failure(AuthenticationFailed(Flaw.REVOKED, issuer=bearer.issuer))
+    # Time
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.limits.tick)
-            self.sweep(loop.time())
+            try:
+                self.sweep(loop.time())
+            except Exception:  # noqa: BLE001 - logged with its trace; the next look is due
+                _LOG.exception("the sweep of upstream %s failed", self.name)
 
     def sweep(self, now: float) -> None:
         """One look at everything that waits; `now` is the loop's time."""
-        limits = self.limits
-        oldest = now - limits.idle
-        while self._idle and self._idle[0].idle_since <= oldest:
-            self._idle.pop(0).close()
-        for connection in list(self._busy):
-            exchange = connection.exchange
-            if exchange is None:
-                continue
-            if exchange.is_overdue(now, limits.read):
-                exchange.expire()
-            elif exchange.on_long_wait is not None and now - exchange.started > LONG_WAIT:
-                notice, exchange.on_long_wait = exchange.on_long_wait, None
-                notice()
+        self.budget.earn(self._asked, now - self._swept)
+        self._asked, self._swept = 0, now
+        self.servers.sweep(now)
+        if self.concurrency is not None:
+            self.concurrency.tick(now)
+
+    def end_revoked(self, has_ended: Callable[[Identity], bool]) -> None:
+        """Cuts the answers under way to bearers whose session has ended."""
+        for server in self.servers:
+            server.end_revoked(has_ended)
 
 
-def _authority(server: ServerAddress) -> bytes:
-    host = f"[{server.host}]" if ":" in server.host else server.host
-    return f"{host}:{server.port}".encode()
+def server_of(connection: UpstreamConnection) -> Server:
+    """To which server a connection of an upstream goes."""
+    server = connection.owner
+    assert isinstance(server, Server)  # the only owner there is
+    return server

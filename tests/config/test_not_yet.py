@@ -10,14 +10,9 @@ NOT_YET = [
     *(
         ("upstream", "{@SERVERS, " + text + "}", f"6: upstreams.students.{key}")
         for key, text in {
-            "load_balancing": "load_balancing: round_robin",
-            "retries": "retries: 2",
-            "health_check": "health_check: {path: /healthz}",
-            "circuit_breaker": "circuit_breaker: {}",
             "identity": "identity: drf_token",
         }.items()
     ),
-    ("upstream", "{servers: [http://h, unix:/x]}", "6: upstreams.students.servers"),
     ("admin", "{token: abc}", "9: admin.token"),
     ("tracing", "{otlp_endpoint: 'http://otel:4318'}", "11: tracing.otlp_endpoint"),
 ]

@@ -17,7 +17,7 @@ logging: {{access_log: false}}
 upstreams:
   app:
     servers: ["http://127.0.0.1:{port}"]
-    timeouts: {{connect: 300ms, read: {read}, idle: {idle}}}
+    timeouts: {{connect: 300ms, queue: 300ms, read: {read}, idle: {idle}}}
     max_connections: {connections}
 routes:
   - {{path: /, auth: none, upstream: app}}

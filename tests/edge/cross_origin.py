@@ -26,7 +26,7 @@ issuers:
 upstreams:
   app:
     servers: ["http://127.0.0.1:{port}"]
-    timeouts: {{connect: 300ms, read: 500ms}}
+    timeouts: {{connect: 300ms, read: 500ms, queue: 200ms}}
     max_connections: 1
   gone: {{servers: ["unix:/nonexistent/socket"]}}
 routes:

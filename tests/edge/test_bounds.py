@@ -66,8 +66,8 @@ async def test_an_upload_to_a_slow_upstream_is_not_held(before: Opened) -> None:
         for protocol in gateway.server.server_state.connections:
             assert isinstance(protocol, EdgeProtocol)
             held += len(getattr(protocol, "_held", b"")) + len(getattr(protocol.cycle, "body", b""))
-        pool = gateway.gateway.upstreams["app"]
-        held += sum(each._transport.get_write_buffer_size() for each in pool._busy)
+        (server,) = gateway.gateway.upstreams["app"].servers
+        held += sum(each._transport.get_write_buffer_size() for each in server.busy)
         assert held <= MOST
         reads.set()
         await client.close()

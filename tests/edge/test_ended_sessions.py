@@ -170,10 +170,11 @@ async def test_an_event_stream_outlives_the_read_timeout_and_another_answer_does
         assert await stream.exactly(14) == b"9\r\ndata: 1\n\n\r\n"
         other = await asked(gateway, "/long", pair["access"])
         await other.rest()  # cut by the sweeper, which has looked at both
-        (connection,) = gateway.gateway.upstreams["app"]._busy
+        (server,) = gateway.gateway.upstreams["app"].servers
+        (connection,) = server.busy
         exchange = connection.exchange
         assert exchange is not None
-        assert not exchange.is_overdue(asyncio.get_running_loop().time() + 10_000, 0.1)
+        assert not exchange.is_overdue(asyncio.get_running_loop().time() + 10_000, 0.1, 0.1)
         await stream.close()
         await other.close()
 

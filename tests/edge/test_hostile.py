@@ -130,6 +130,13 @@ class TestEndlessHeads:
             await client.send(start)
             assert await push(client, piece, 12 * 2**20) < 8 * 2**20
 
+    async def test_many_small_trailers_are_refused(self, before: Opened) -> None:
+        async with before(answering(OK)) as (gateway, _):
+            trailers = b"X: 1\r\n" * 500
+            head = b"Transfer-Encoding: chunked"
+            answer = await gateway.exchange(POST % (b"", head) + b"0\r\n" + trailers + b"\r\n")
+            assert answer.startswith(b"HTTP/1.1 431 ")
+
     async def test_trailers_are_no_header_fields(self, before: Opened) -> None:
         async with before(answering(OK)) as (gateway, upstream):
             head = b"Transfer-Encoding: chunked\r\nConnection: close"

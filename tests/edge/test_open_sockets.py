@@ -10,8 +10,11 @@ import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
+from gateway.edge.splice import End
 from tests.edge.sockets import (
     CONFIG,
+    HANDSHAKE,
+    OPENED,
     before,
     echo,
     is_over,
@@ -19,7 +22,7 @@ from tests.edge.sockets import (
     opening,
     talking,
 )
-from tests.servers import Upstreamed, gateway_running
+from tests.servers import Client, Upstreamed, gateway_running
 
 
 @pytest.fixture(autouse=True)
@@ -149,17 +152,50 @@ async def test_each_side_is_read_no_faster_than_the_other_takes(
         end = one.splice.client if is_client_slow else one.splice.upstream
         while not end.transport.get_write_buffer_size():
             await asyncio.sleep(0.01)
-        before_that, same = -1, 0
-        while same < 20:  # the kernel's buffers fill up too
-            await asyncio.sleep(0.01)
-            same = same + 1 if end._written == before_that else 0
-            before_that = end._written
-        assert end.transport.get_write_buffer_size() <= 1 << 20
+        assert await settled(end) <= 1 << 20
         if pouring is not None:
             pouring.cancel()
         quiet.set()
         client.writer.transport.abort()
         assert await is_over(gateway)
+
+
+async def test_what_comes_along_with_the_101_counts_against_a_slow_client(tmp_path: Path) -> None:
+    async def script(connection: Upstreamed) -> None:
+        await connection.head()
+        connection.writer.write(OPENED + b"x" * 400_000)
+        while True:
+            await connection.send(b"x" * 65536)
+
+    async with before(script, tmp_path) as (gateway, _):
+        narrow = socket.socket()
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        narrow.connect(("127.0.0.1", gateway.port))
+        client = Client(*await asyncio.open_connection(sock=narrow))
+        client.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        while not gateway.server.server_state.connections:
+            await asyncio.sleep(0.01)
+        (accepted,) = gateway.server.server_state.connections
+        kernel = accepted.transport.get_extra_info("socket")
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await client.send(HANDSHAKE)
+        while not len(gateway.gateway.sockets):
+            await asyncio.sleep(0.01)
+        (one,) = gateway.gateway.sockets._open
+        assert await settled(one.splice.client) <= 1 << 20
+        client.writer.transport.abort()
+        assert await is_over(gateway)
+
+
+async def settled(end: End) -> int:
+    """The bytes that wait for this end, once no more are written to it."""
+    before_that, same = -1, 0
+    while same < 20:  # the kernel's buffers fill up too
+        await asyncio.sleep(0.01)
+        same = same + 1 if end._written == before_that else 0
+        before_that = end._written
+        assert end.transport.get_write_buffer_size() <= 8 << 20
+    return end.transport.get_write_buffer_size()
 
 
 async def test_a_side_that_takes_nothing_is_let_go(tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ EXTRAORDINARY = {
     "names-fields": b"GET / HTTP/1.1\r\nConnection: keep-alive, x\r\n\r\n",
     "expect": b"PUT / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n",
     "upgrade": b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
+    "proxy-close": b"GET / HTTP/1.1\r\nProxy-Connection: close\r\n\r\n",
+    "many-fields": b"GET / HTTP/1.1\r\n%b\r\n" % (b"A: b\r\n" * 101),
+    "large": b"GET / HTTP/1.1\r\nA: %b\r\n\r\n" % (b"b" * 33_000),
     "te": b"GET / HTTP/1.1\r\nTE: trailers\r\n\r\n",
 }
 
@@ -54,6 +57,7 @@ _PIECES = st.sampled_from(
         }
         | {b"Host: a\r\n", b"Content-Length: 3\r\n", b"Content-Length:3\r\n", b"A: b\r\n", b"\r\n"}
         | {b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Connection: upgrade\r\n"}
+        | {b"Proxy-Connection: close\r\n", b"Proxy-Connection: keep-alive\r\n"}
         | {
             b"abc",
             b"\n",

@@ -185,19 +185,17 @@ class Harness:
     ) -> Outcome:
         self._defects.found = []
         upstreams: list[_Upstream] = []
-        pool = self._gateway.upstreams["app"]
+        (server,) = self._gateway.upstreams["app"].servers
 
-        async def opened() -> UpstreamConnection:
+        async def opened(loop: object) -> UpstreamConnection:
             transport = _Upstream(self.loop, scripted)
-            connection = UpstreamConnection(
-                on_free=pool._freed, on_lost=pool._lost, loop=self.loop, answers=pool._answers
-            )
+            connection = UpstreamConnection(owner=server, loop=self.loop, answers=server._answers)
             transport.connection = connection
             connection.connection_made(transport)  # type: ignore[arg-type]
             upstreams.append(transport)
             return connection
 
-        pool._open = opened  # type: ignore[method-assign]
+        server._open = opened  # type: ignore[method-assign]
         client = _Transport()
         state = ServerState()
         made: Any = self._config.http_protocol_class

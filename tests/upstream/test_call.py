@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.config import ServerAddress
+from gateway.config import UpstreamConfig
 from gateway.errors import UpstreamError
 from gateway.upstream.call import LARGEST_REPLY, call
-from gateway.upstream.pool import Limits, Upstream
+from gateway.upstream.pool import Upstream
 from tests.servers import Script, ScriptedUpstream, Upstreamed, answering, scripted
 
 OK = b"HTTP/1.1 200 OK\r\nX-A: b\r\nContent-Length: 2\r\n\r\nok"
@@ -19,8 +19,13 @@ POST = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi"
 @contextlib.asynccontextmanager
 async def asking(script: Script) -> AsyncIterator[tuple[Upstream, ScriptedUpstream]]:
     async with scripted(script) as app:
-        server = ServerAddress.model_validate(f"http://127.0.0.1:{app.port}")
-        upstream = Upstream(name="app", server=server, limits=Limits(read=0.3, idle=5))
+        settings = UpstreamConfig.model_validate(
+            {
+                "servers": [f"http://127.0.0.1:{app.port}"],
+                "timeouts": {"read": "300ms", "idle": "5s"},
+            }
+        )
+        upstream = Upstream("app", settings)
         upstream.start()
         try:
             yield upstream, app

@@ -1,28 +1,47 @@
 """The pool's accounts are right whatever happens."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.config import ServerAddress
+from gateway.config import UpstreamConfig
 from gateway.errors import UpstreamError
 from gateway.upstream.exchange import Exchange
-from gateway.upstream.pool import Limits, Upstream
+from gateway.upstream.limits import Limits
+from gateway.upstream.pool import Upstream
 from tests.servers import Upstreamed, answering, scripted
 
+
+@dataclass(frozen=True)
+class Ask:
+    is_urgent: bool = True
+    is_idempotent: bool = True
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+GET = Ask()
 REQUEST = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
-def pool(port: int, **limits: float) -> Upstream:
-    given = Limits(**{"connections": 2, "connect": 0.3, **limits})  # type: ignore[arg-type]
-    return Upstream(name="u", server=ServerAddress(url=f"http://127.0.0.1:{port}"), limits=given)
+def pool(port: int, *, connections: int = 2, **timeouts: float) -> Upstream:
+    return upstream_of(f"http://127.0.0.1:{port}", connections=connections, **timeouts)
+
+
+def upstream_of(*servers: str, connections: int = 2, **timeouts: float) -> Upstream:
+    given = {"connect": 0.3, **timeouts}
+    settings = {
+        "servers": servers,
+        "max_connections": connections,
+        "timeouts": {name: f"{1000 * time:.0f}ms" for name, time in given.items()},
+    }
+    return Upstream("u", UpstreamConfig.model_validate(settings))
 
 
 async def ask(upstream: Upstream) -> bytes:
-    connection = upstream.take() or await upstream.connect()
+    connection = upstream.take(GET) or await upstream.connect(GET)
     exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
     connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
     while not exchange.ended:
@@ -43,7 +62,9 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
         upstream = pool(server.port)
         assert [await ask(upstream) for _ in range(5)] == [b"ok"] * 5
         assert len(server.connections) == 1
-        assert repr(upstream) == "<Upstream u idle=1 busy=0 connecting=0 waiting=0>"
+        address = f"http://127.0.0.1:{server.port}"
+        state = f"<Server {address} idle=1 busy=0 connecting=0>"
+        assert repr(upstream) == f"<Upstream u [{state}] waiting=0>"
         await upstream.stop()
         await settled(upstream, 0)
 
@@ -51,13 +72,13 @@ async def test_a_connection_serves_one_request_after_the_other() -> None:
 async def test_the_connection_used_last_is_used_next() -> None:
     async with scripted(answering(OK)) as server:
         upstream = pool(server.port)
-        first, second = await upstream.connect(), await upstream.connect()
+        first, second = await upstream.connect(GET), await upstream.connect(GET)
         for connection in (first, second):
             exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
             connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
             while not exchange.ended:
                 await exchange.news()
-        assert upstream.take() is second
+        assert upstream.take(GET) is second
         await upstream.stop()
 
 
@@ -76,7 +97,7 @@ async def test_an_upstream_that_hangs_up_at_once_leaves_no_trace() -> None:
 
 async def test_a_taken_place_is_waited_for_and_given_on() -> None:
     async with scripted(answering(OK)) as server:
-        upstream = pool(server.port, connections=1, connect=5)
+        upstream = pool(server.port, connections=1, queue=5)
         assert await asyncio.gather(*(ask(upstream) for _ in range(50))) == [b"ok"] * 50
         assert len(server.connections) == 1
         await upstream.stop()
@@ -84,8 +105,8 @@ async def test_a_taken_place_is_waited_for_and_given_on() -> None:
 
 async def test_whoever_stops_waiting_takes_no_place_with_him() -> None:
     async with scripted(answering(OK)) as server:
-        upstream = pool(server.port, connections=1, connect=5)
-        held = await upstream.connect()
+        upstream = pool(server.port, connections=1, queue=5)
+        held = await upstream.connect(GET)
         tasks = [asyncio.create_task(ask(upstream)) for _ in range(10)]
         await asyncio.sleep(0)
         for task in tasks[:9]:
@@ -103,7 +124,7 @@ async def test_whoever_stops_waiting_takes_no_place_with_him() -> None:
 @pytest.mark.parametrize("answer", [OK, OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")])
 async def test_nobody_who_comes_later_is_served_earlier(answer: bytes) -> None:
     async with scripted(answering(answer)) as server:
-        upstream = pool(server.port, connections=1, connect=5)
+        upstream = pool(server.port, connections=1, queue=5)
         served: list[int] = []
 
         async def asking(number: int) -> None:
@@ -120,16 +141,15 @@ async def test_nobody_who_comes_later_is_served_earlier(answer: bytes) -> None:
 
 async def test_waiting_in_vain_is_a_503_and_dialling_in_vain_a_502(tmp_path: Path) -> None:
     async with scripted(answering(OK)) as server:
-        upstream = pool(server.port, connections=1, connect=0.05)
-        await upstream.connect()
+        upstream = pool(server.port, connections=1, queue=0.05)
+        await upstream.connect(GET)
         with pytest.raises(UpstreamError) as saturated:
-            await upstream.connect()
+            await upstream.connect(GET)
         assert (saturated.value.status, saturated.value.retry_after) == (503, 1)
         await upstream.stop()
-    gone = ServerAddress(url=f"unix:{tmp_path}/gone.sock")
-    upstream = Upstream(name="u", server=gone, limits=Limits())
+    upstream = upstream_of(f"unix:{tmp_path}/gone.sock")
     with pytest.raises(UpstreamError) as refused:
-        await upstream.connect()
+        await upstream.connect(GET)
     assert (refused.value.status, refused.value.reason) == (502, "upstream_refused")
     assert upstream.open_connections == 0
     assert upstream.authority == b"localhost"
@@ -138,12 +158,13 @@ async def test_waiting_in_vain_is_a_503_and_dialling_in_vain_a_502(tmp_path: Pat
 async def test_dialling_for_too_long_is_a_504() -> None:
     upstream = pool(1, connect=0.05)
 
-    async def never() -> None:
+    async def never(loop: object) -> None:
         await asyncio.sleep(30)
 
-    upstream._open = never  # type: ignore[assignment, method-assign]
+    (server,) = upstream.servers
+    server._open = never  # type: ignore[assignment, method-assign]
     with pytest.raises(UpstreamError) as late:
-        await upstream.connect()
+        await upstream.connect(GET)
     assert (late.value.status, late.value.reason) == (504, "upstream_timeout")
     assert upstream.open_connections == 0
 
@@ -169,7 +190,7 @@ async def test_the_sweeper_keeps_deadlines_by_the_loops_clock() -> None:
 
     async with scripted(script) as server:
         upstream = pool(server.port, read=60)
-        connection = await upstream.connect()
+        connection = await upstream.connect(GET)
         exchange = Exchange(StoppedLoop(1000.0), is_sent=True)
         noticed: list[bool] = []
         exchange.on_long_wait = lambda: noticed.append(True)
@@ -194,13 +215,13 @@ async def test_the_sweeper_keeps_deadlines_by_the_loops_clock() -> None:
 async def test_abandoning_what_is_over_harms_nobody_else() -> None:
     async with scripted(answering(OK)) as server:
         upstream = pool(server.port)
-        connection = await upstream.connect()
+        connection = await upstream.connect(GET)
         old = Exchange(asyncio.get_running_loop(), is_sent=True)
         connection.begin(old, REQUEST, is_head=False, is_whole=True)
         while not old.ended:
             await old.news()
         new = Exchange(asyncio.get_running_loop(), is_sent=True)
-        again = upstream.take()
+        again = upstream.take(GET)
         assert again is connection
         again.begin(new, REQUEST, is_head=False, is_whole=True)
         connection.abandon(old)
@@ -213,7 +234,11 @@ async def test_abandoning_what_is_over_harms_nobody_else() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "tick"),
-    [(Limits(), 0.05), (Limits(read=0.1), 0.01), (Limits(read=600, idle=600), 0.25)],
+    [
+        (Limits(), 0.05),
+        (Limits(first_byte=0.1), 0.01),
+        (Limits(read=600, first_byte=600, idle=600), 0.25),
+    ],
 )
 def test_how_often_the_sweeper_looks(limits: Limits, tick: float) -> None:
     assert limits.tick == tick
