@@ -14,9 +14,11 @@ from gateway.app.sites import Sites
 from gateway.app.state import State
 from gateway.app.token_paths import open_sessions, token_paths
 from gateway.config import Config
+from gateway.cors import Cors, Fields
 from gateway.edge.asgi import AsgiLane
 from gateway.edge.lane import Lane
 from gateway.edge.sockets import Sockets
+from gateway.endpoints.preflight import Preflight
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.limits import Limiter
@@ -104,6 +106,7 @@ class Gateway:
                     store=self.store,
                     local=local,
                 ),
+                cors=Cors(table, preflight=Preflight()),
                 sites={route: sites.of_route(route) for route in table.routes},
                 admission=Admission(
                     HeadLimits(
@@ -214,9 +217,9 @@ class Gateway:
         """The most fields that are read of a head; fewer get a finer answer."""
         return 2 * self.config.server.max_header_count
 
-    def refusal_bytes(self, error: GatewayError) -> bytes:
-        """A whole HTTP/1.1 answer for a request that could not even be parsed."""
-        return self.lane.shared.refusal_bytes(error)
+    def refusal_bytes(self, error: GatewayError, cors: Fields = ()) -> bytes:
+        """A whole HTTP/1.1 answer for a request that could not even be parsed, or not be ended."""
+        return self.lane.shared.refusal_bytes(error, cors)
 
     def _inherit_keys(self, predecessor: "Gateway") -> None:
         """Keys that were fetched for an issuer that has not changed are not fetched again."""

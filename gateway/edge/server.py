@@ -12,10 +12,10 @@ from typing import Any
 
 import uvicorn
 
+from gateway.edge.cycle import Refusal
 from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
-from gateway.errors import GatewayError
 from gateway.upstream.keepalive import probe_when_silent
 
 BACKLOG = 2048
@@ -154,7 +154,7 @@ class EdgeSettings:
     """
 
     lane: Any
-    refusal: Callable[[GatewayError], bytes]
+    refusal: Refusal
     max_head: int
     max_fields: int
     max_connections: int
