@@ -5,9 +5,7 @@ import logging
 import math
 import os
 import time
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from gateway.admission import Admission, HeadLimits
 from gateway.app.sites import Sites
@@ -30,6 +28,9 @@ from gateway.tokens.issuer import Issuer
 from gateway.upstream.forwarded import ForwardedPolicy
 from gateway.upstream.pool import Upstream
 
+if TYPE_CHECKING:
+    import httpx
+
 KEYS_AT_START = 2.0  # seconds that a start waits for the issuers' published keys
 STORE_AT_START = 2.0  # … and for the revocations in the store
 
@@ -50,7 +51,7 @@ class Gateway:
         self.is_ready = False
         self._is_first = predecessor is None
         self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        self._client = _client(config)
         self._issuers = {
             name: Issuer.build(
                 name, settings, client=self._client, monotonic=time.monotonic, wall=time.time
@@ -193,7 +194,8 @@ class Gateway:
         if self._uses_state:
             self._uses_state = False
             await self.state.stop()
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
         if self._access_log is not None:
             self._access_log.close()
 
@@ -258,6 +260,15 @@ def _revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
         for one in issuer.revoke_on
         for method in one.methods
     )
+
+
+def _client(config: Config) -> "httpx.AsyncClient | None":
+    """What fetches published keys, None where no issuer publishes any."""
+    if all(issuer.jwk_url is None for issuer in config.issuers.values()):
+        return None
+    import httpx  # 6 MB that most workers do not need
+
+    return httpx.AsyncClient(follow_redirects=False, trust_env=False)
 
 
 def _access_log(config: Config) -> AccessLog | None:

@@ -15,12 +15,13 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import KeysUnavailable
 from gateway.tokens.keys import Key, key_from_jwk, matching_keys
+
+if TYPE_CHECKING:
+    import httpx
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -74,7 +75,7 @@ class JwksSource:
         *,
         issuer: str,
         algorithms: tuple[str, ...],
-        client: httpx.AsyncClient,
+        client: "httpx.AsyncClient",
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -159,6 +160,8 @@ class JwksSource:
         return wait
 
     async def _fetch(self) -> None:
+        import httpx  # who has a client has it loaded
+
         self._starts.append(self._monotonic())
         started = self._wall()
         # Who asks while the answer is on its way may ask for a key that is younger than it.
@@ -189,7 +192,7 @@ class JwksSource:
                 timeout=TIMEOUT,
             ) as response,
         ):
-            if response.status_code != httpx.codes.OK:
+            if response.status_code != 200:
                 raise ValueError(f"status {response.status_code}")
             async for chunk in response.aiter_bytes():
                 body += chunk
