@@ -266,7 +266,7 @@ def _client(config: Config) -> "httpx.AsyncClient | None":
     """What fetches published keys, None where no issuer publishes any."""
     if all(issuer.jwk_url is None for issuer in config.issuers.values()):
         return None
-    import httpx  # 6 MB that most workers do not need
+    import httpx  # 8 MB that most workers do not need
 
     return httpx.AsyncClient(follow_redirects=False, trust_env=False)
 
