@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.admission import Admission, HeadLimits
 from gateway.app.sites import Sites
@@ -25,11 +25,9 @@ from gateway.telemetry.access_log import AccessLog, to_shared_stdout, to_stdout
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.issuer import Issuer
+from gateway.tokens.jwks import key_client
 from gateway.upstream.forwarded import ForwardedPolicy
 from gateway.upstream.pool import Upstream
-
-if TYPE_CHECKING:
-    import httpx
 
 KEYS_AT_START = 2.0  # seconds that a start waits for the issuers' published keys
 STORE_AT_START = 2.0  # … and for the revocations in the store
@@ -51,7 +49,8 @@ class Gateway:
         self.is_ready = False
         self._is_first = predecessor is None
         self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
-        self._client = _client(config)
+        fetches = any(issuer.jwk_url is not None for issuer in config.issuers.values())
+        self._client = key_client() if fetches else None
         self._issuers = {
             name: Issuer.build(
                 name, settings, client=self._client, monotonic=time.monotonic, wall=time.time
@@ -260,15 +259,6 @@ def _revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
         for one in issuer.revoke_on
         for method in one.methods
     )
-
-
-def _client(config: Config) -> "httpx.AsyncClient | None":
-    """What fetches published keys, None where no issuer publishes any."""
-    if all(issuer.jwk_url is None for issuer in config.issuers.values()):
-        return None
-    import httpx  # 8 MB that most workers do not need
-
-    return httpx.AsyncClient(follow_redirects=False, trust_env=False)
 
 
 def _access_log(config: Config) -> AccessLog | None:

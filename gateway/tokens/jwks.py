@@ -66,6 +66,13 @@ class _Lookup:
     absent: frozenset[str | None]
 
 
+def key_client() -> "httpx.AsyncClient":
+    """What sources fetch with; whoever needs none is spared the 8 MB of its library."""
+    import httpx
+
+    return httpx.AsyncClient(follow_redirects=False, trust_env=False)
+
+
 class JwksSource:
     """The keys at one URL. Reading is synchronous; only `refresh` and `run` wait."""
 
