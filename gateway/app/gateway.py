@@ -7,8 +7,6 @@ import os
 import time
 from typing import Any
 
-import httpx
-
 from gateway.admission import Admission, HeadLimits
 from gateway.app.sites import Sites
 from gateway.app.state import State
@@ -29,6 +27,7 @@ from gateway.telemetry.access_log import AccessLog, to_shared_stdout, to_stdout
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.issuer import Issuer
+from gateway.tokens.jwks import key_client
 from gateway.upstream.forwarded import ForwardedPolicy
 from gateway.upstream.pool import Upstream
 
@@ -52,7 +51,8 @@ class Gateway:
         self.is_ready = False
         self._is_first = predecessor is None
         self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        fetches = any(issuer.jwk_url is not None for issuer in config.issuers.values())
+        self._client = key_client() if fetches else None
         self._issuers = {
             name: Issuer.build(
                 name, settings, client=self._client, monotonic=time.monotonic, wall=time.time
@@ -196,7 +196,8 @@ class Gateway:
         if self._uses_state:
             self._uses_state = False
             await self.state.stop()
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
         if self._access_log is not None:
             self._access_log.close()
 
