@@ -148,7 +148,7 @@ def start_gateway(
 
 
 def _write(file: Path, config: Mapping[str, Any]) -> None:
-    own = {"server": {**config.get("server", {}), "port": 0}, "admin": {"port": 0}}
+    own = {name: {**config.get(name, {}), "port": 0} for name in ("server", "admin")}
     file.write_text(yaml.safe_dump({**config, **own}, sort_keys=False))
 
 

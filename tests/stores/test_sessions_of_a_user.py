@@ -112,7 +112,7 @@ async def test_an_access_token_with_a_longer_life_ends_too(
 async def test_many_keys_are_gone_through_page_by_page(store: Store) -> None:
     mine = [SessionKey("main", "ada", f"m{number}") for number in range(30)]
     await opened(store, *mine)
-    await opened(*[store], *[SessionKey("main", f"u{n}", f"s{n}") for n in range(1200)])
+    await opened(store, *[SessionKey("main", f"u{n}", f"s{n}") for n in range(1200)])
     assert await ids(store) == {key.id for key in mine}
 
 
