@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gateway.cli.commands import check, healthcheck, reload, routes, run, schema, version
+from gateway.cli.sessions import sessions
 
 _Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
@@ -25,6 +26,7 @@ examples
   gateway run --port 9000                              serve
   gateway reload                                       take the changed file, without a pause
   gateway routes                                       what goes where
+  gateway sessions list --user 17                      who is logged in, since when
   gateway routes --explain GET http://localhost/api/   which route answers, and why
   gateway schema > config.schema.json                  for completion in an editor
 
@@ -62,6 +64,15 @@ A path is a prefix that ends on a segment border; =/path is exactly that path.
 
 example
   gateway routes --explain POST 'http://localhost:8080/api/items/?page=2'
+"""
+_SESSIONS = """\
+Show the sessions of a user, or end them, in the gateway that runs with this file. It is asked on
+its admin listener, with admin.token, which must be set. Exit codes: 0 done, 1 not.
+
+examples
+  gateway sessions list --user 17
+  gateway sessions revoke --user 17 --session 5f1d…
+  gateway sessions revoke --user 17 --all
 """
 _SCHEMA = "Print the JSON Schema of the file, which editors use to complete and check it.\n"
 _HEALTHCHECK = """\
@@ -104,10 +115,25 @@ def build_parser() -> argparse.ArgumentParser:
     command(routes, "show the route table, or explain a request", _ROUTES).add_argument(
         "--explain", nargs=2, metavar=("METHOD", "URL"), help="which route answers, and why"
     )
+    _add_sessions(command(sessions, "show or end the sessions of a user", _SESSIONS))
     command(schema, "print the JSON Schema of the file", _SCHEMA)
     command(healthcheck, "ask a running gateway whether it is ready", _HEALTHCHECK)
     command(version, "print the version", "Print the version.\n")
     return parser
+
+
+def _add_sessions(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    listing = actions.add_parser("list", help="show them", allow_abbrev=False)
+    listing.add_argument("--json", action="store_true", help="as the admin API tells them")
+    revoking = actions.add_parser("revoke", help="end one, or all", allow_abbrev=False)
+    which = revoking.add_mutually_exclusive_group(required=True)
+    which.add_argument("--session", metavar="ID", help="this one, as `list` shows it")
+    which.add_argument("--all", action="store_true", help="all that the user has")
+    for action in (listing, revoking):
+        _add_config(action, argparse.SUPPRESS)
+        action.add_argument("--user", metavar="ID", required=True, help="as tokens have it")
+        action.add_argument("--issuer", metavar="NAME", help="needed where there are several")
 
 
 def _add_control(parser: argparse.ArgumentParser) -> None:

@@ -64,7 +64,7 @@ export function showRequests({routes, refreshes, revocations}) {
       ? element('span', rate(one.denied_per_second), 'doubt') : rate(one.denied_per_second)),
     number(count(one.total)),
     number(count(one.denied)),
-    cell(Object.entries(one.statuses).map(([kind, total]) => `${kind} ${count(total)}`).join('  ')),
+    cell(Object.entries(one.statuses).map(([kind, total]) => `${kind} ${count(total)}`).join(', ')),
     cell(one.reasons.map(each => `${each.reason} ${count(each.total)}`).join(', ')),
   ])), 7, 'No request yet.');
   const outcomes = list => list.map(one => row([

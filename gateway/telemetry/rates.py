@@ -9,6 +9,7 @@ from gateway.telemetry.summed import Snapshot
 
 EVERY = 5.0  # seconds
 WINDOW = 60.0
+SHORTEST = 1.0
 
 Place = tuple[str, ...]  # a counter's name, and the values of its labels in their order
 
@@ -21,7 +22,7 @@ class Count(NamedTuple):
 
 
 class Rates:
-    """The samples of the last minute. `clock` in seconds."""
+    """The samples of the last minute; of less than `SHORTEST` nothing is said. Times in seconds."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -47,7 +48,7 @@ class Rates:
         return {
             place: Count(
                 int(total),
-                max(0.0, total - before.get(place, 0.0)) / passed if passed > 0 else None,
+                max(0.0, total - before.get(place, 0.0)) / passed if passed >= SHORTEST else None,
             )
             for place, total in totals(snapshot).items()
         }

@@ -111,7 +111,7 @@ class Page:
 
 @contextlib.asynccontextmanager
 async def browsing(
-    directory: Path, *, width: int = 1280, height: int = 1400
+    directory: Path, *, width: int = 1280, height: int = 1640
 ) -> AsyncIterator[Page]:
     """A browser with an empty page; skips the test where there is none."""
     profile = directory / "profile"

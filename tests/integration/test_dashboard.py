@@ -29,6 +29,11 @@ async def page(tmp_path: Path) -> AsyncIterator[Page]:
 def gateway(
     students: RunningApp, run_gateway: Callable[[dict[str, Any]], RunningGateway]
 ) -> RunningGateway:
+    return run_gateway(behind(students))
+
+
+def behind(students: RunningApp, *, name: str = "reports") -> dict[str, Any]:
+    """A configuration of which there is something to see, down to a server that is not there."""
     base = config(students)
     base["issuers"]["students"]["refresh_grace"] = "0s"
     base["upstreams"]["reports"] = {
@@ -36,10 +41,10 @@ def gateway(
         "health_check": {"path": "/", "interval": "1s", "healthy": 1, "unhealthy": 1},
     }
     base["routes"] += [
-        {"path": "/reports/", "auth": "none", "upstream": "reports", "name": HOSTILE},
+        {"path": "/reports/", "auth": "none", "upstream": "reports", "name": name},
         {"path": "/", "auth": "optional", "issuers": ["students"], "upstream": "students"},
     ]
-    return run_gateway(base)
+    return base
 
 
 async def opened(page: Page, gateway: RunningGateway, token: str = TOKEN) -> None:
@@ -84,7 +89,10 @@ async def test_it_shows_what_the_gateway_does(page: Page, gateway: RunningGatewa
     assert page.complaints == []
 
 
-async def test_what_is_named_is_text_and_never_markup(page: Page, gateway: RunningGateway) -> None:
+async def test_what_is_named_is_text_and_never_markup(
+    page: Page, students: RunningApp, run_gateway: Callable[[dict[str, Any]], RunningGateway]
+) -> None:
+    gateway = run_gateway(behind(students, name=HOSTILE))
     await asyncio.to_thread(used, gateway)
     await shown(page, gateway)
     assert HOSTILE in await page.text("#routes-rows")

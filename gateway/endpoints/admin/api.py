@@ -51,77 +51,6 @@ class Api:
         self._reloads = reloads
         self._rates = rates
 
-    def operations(self) -> tuple[Operation, ...]:
-        return (
-            Operation("GET", "/status", "Whether it serves", answers.Status, self.status),
-            Operation("GET", "/routes", "The route table", answers.Routes, self.routes),
-            Operation(
-                "GET",
-                "/upstreams",
-                "Upstreams, their servers and health",
-                answers.Upstreams,
-                self.upstreams,
-            ),
-            Operation(
-                "GET",
-                "/requests",
-                "Requests, denials and refreshes",
-                answers.Requests,
-                self.requests,
-            ),
-            Operation(
-                "GET",
-                "/revocations",
-                "What workers know to be revoked",
-                answers.Revocations,
-                self.revocations,
-                codes=((503, "no_worker"),),
-            ),
-            Operation(
-                "GET",
-                "/sessions",
-                "A user's sessions",
-                answers.Sessions,
-                self.sessions,
-                (ISSUER, USER),
-                IN_STORE,
-            ),
-            Operation(
-                "DELETE",
-                "/sessions",
-                "End all sessions of a user",
-                answers.Ended,
-                self.end_all,
-                (ISSUER, USER),
-                IN_STORE,
-            ),
-            Operation(
-                "DELETE",
-                "/sessions/{issuer}/{session}",
-                "End one session of a user",
-                answers.Ended,
-                self.end_one,
-                (ISSUER, SESSION, USER),
-                (*IN_STORE, (404, "session_unknown")),
-            ),
-            Operation(
-                "GET",
-                "/config",
-                "The configuration in force, without its secrets",
-                answers.Configuration,
-                self.configuration,
-            ),
-            Operation(
-                "POST",
-                "/reload",
-                "Take the configuration file anew",
-                answers.Reloaded,
-                self.reload,
-                (DRY_RUN,),
-                ((400, "parameter_invalid"), (422, "config_refused")),
-            ),
-        )
-
     async def status(self, request: Request) -> answers.Status:
         why = await self._fleet.unready_because()
         states = await self._states()
@@ -208,6 +137,77 @@ class Api:
         if name not in self._fleet.config.issuers:
             raise ApiProblem("there is no such issuer", status=404, code="issuer_unknown")
         return name
+
+
+OPERATIONS = (
+    Operation("GET", "/status", "Whether it serves", answers.Status, Api.status),
+    Operation("GET", "/routes", "The route table", answers.Routes, Api.routes),
+    Operation(
+        "GET",
+        "/upstreams",
+        "Upstreams, their servers and health",
+        answers.Upstreams,
+        Api.upstreams,
+    ),
+    Operation(
+        "GET",
+        "/requests",
+        "Requests, denials and refreshes",
+        answers.Requests,
+        Api.requests,
+    ),
+    Operation(
+        "GET",
+        "/revocations",
+        "What workers know to be revoked",
+        answers.Revocations,
+        Api.revocations,
+        codes=((503, "no_worker"),),
+    ),
+    Operation(
+        "GET",
+        "/sessions",
+        "A user's sessions",
+        answers.Sessions,
+        Api.sessions,
+        (ISSUER, USER),
+        IN_STORE,
+    ),
+    Operation(
+        "DELETE",
+        "/sessions",
+        "End all sessions of a user",
+        answers.Ended,
+        Api.end_all,
+        (ISSUER, USER),
+        IN_STORE,
+    ),
+    Operation(
+        "DELETE",
+        "/sessions/{issuer}/{session}",
+        "End one session of a user",
+        answers.Ended,
+        Api.end_one,
+        (ISSUER, SESSION, USER),
+        (*IN_STORE, (404, "session_unknown")),
+    ),
+    Operation(
+        "GET",
+        "/config",
+        "The configuration in force, without its secrets",
+        answers.Configuration,
+        Api.configuration,
+    ),
+    Operation(
+        "POST",
+        "/reload",
+        "Take the configuration file anew",
+        answers.Reloaded,
+        Api.reload,
+        (DRY_RUN,),
+        ((400, "parameter_invalid"), (422, "config_refused")),
+    ),
+)
 
 
 def _gauge(metrics: Snapshot, name: str) -> int:

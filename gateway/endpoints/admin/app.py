@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
 from gateway.config import Secret
-from gateway.endpoints.admin.api import Api, Reloads
+from gateway.endpoints.admin.api import OPERATIONS, Api, Reloads
 from gateway.endpoints.admin.fleet import Fleet
 from gateway.endpoints.admin.guard import Guard
 from gateway.endpoints.admin.openapi import DOCUMENT, PREFIX, document
@@ -36,10 +36,10 @@ def admin_app(fleet: Fleet, *, reloads: Reloads, rates: Rates) -> Starlette:
     def token() -> Secret | None:
         return fleet.config.admin.token
 
-    operations = Api(fleet, reloads=reloads, rates=rates).operations()
-    api = Router([*_routes(operations)], redirect_slashes=False)
+    api = Api(fleet, reloads=reloads, rates=rates)
+    router = Router([*_routes(api)], redirect_slashes=False)
     handlers = {ApiProblem: on_problem, HTTPException: on_http}
-    guarded = Guard(ExceptionMiddleware(api, handlers=handlers), token=token)
+    guarded = Guard(ExceptionMiddleware(router, handlers=handlers), token=token)
     routes: list[BaseRoute] = [
         *health_routes(unready_because=fleet.unready_because, metrics=fleet.exposition),
         *page_routes(token=token),
@@ -50,10 +50,10 @@ def admin_app(fleet: Fleet, *, reloads: Reloads, rates: Rates) -> Starlette:
     return app
 
 
-def _routes(operations: tuple[Operation, ...]) -> Iterator[Route]:
-    for one in operations:
-        yield Route(one.path, _answering(one), methods=[one.method])
-    told = document(operations)
+def _routes(api: Api) -> Iterator[Route]:
+    for one in OPERATIONS:
+        yield Route(one.path, _answering(api, one), methods=[one.method])
+    told = document(OPERATIONS)
 
     async def tell(request: Request) -> Response:
         return JSONResponse(told, headers=dict(PRIVATE))
@@ -61,9 +61,9 @@ def _routes(operations: tuple[Operation, ...]) -> Iterator[Route]:
     yield Route(DOCUMENT, tell)
 
 
-def _answering(operation: Operation) -> Callable[[Request], Awaitable[Response]]:
+def _answering(api: Api, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        found = await operation.handler(request)
+        found = await operation.handler(api, request)
         return JSONResponse(found.model_dump(mode="json"), headers=dict(PRIVATE))
 
     return answer

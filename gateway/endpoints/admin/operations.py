@@ -5,13 +5,14 @@ Rule: whatever is asked in the query is asked by name, and once.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 
 from gateway.endpoints.admin import answers
 from gateway.endpoints.admin.problems import ApiProblem
 
-Handler = Callable[[Request], Awaitable[answers.Answer]]
+Handler = Callable[[Any, Request], Awaitable[answers.Answer]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path; `codes` are the problems it may answer beside those of all."""
+    """One method of one path; `codes` are the problems it may answer beside those of all.
+
+    `handler` is a method of the API.
+    """
 
     method: str
     path: str
