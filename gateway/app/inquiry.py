@@ -26,7 +26,7 @@ async def told(gateway: Gateway, question: Question, arguments: tuple[str, ...])
         return None, "issuer_unknown"
     try:
         if question is Question.SESSIONS:
-            return await sessions.of_user(user, patience=LOOK_FOR_SESSIONS), ""
+            return await gateway.store.sessions(issuer, user, patience=LOOK_FOR_SESSIONS), ""
         if question is Question.REVOKE:
             return await sessions.revoke(user, session[0], why=WHY), ""
         assert question is Question.END_ALL, question

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from gateway.errors import AuthenticationFailed, Flaw, StoreUnavailable
 from gateway.identity import Identity
-from gateway.stores.base import Listing, Presented, SessionKey, Store, Verdict
+from gateway.stores.base import Presented, SessionKey, Store, Verdict
 from gateway.tokens.issuer import Issuer
 from gateway.tokens.issuing import Issuing, Refreshed
 from gateway.tokens.jwks import KeysNeeded
@@ -162,11 +162,6 @@ class Sessions:
         if has_stood:
             self.tally.revocation(why)
         return has_stood
-
-    async def of_user(self, user: str, *, patience: float) -> Listing:
-        """The user's sessions, looked for for `patience` seconds; raises StoreUnavailable."""
-        name = self.issuer.name
-        return await self._reported(self._store.sessions(name, user, patience=patience))
 
     async def verdict_on(self, taken: Examined) -> Verdict:
         """Whether a token that refreshes still stands: CURRENT."""
