@@ -83,6 +83,39 @@ def routes(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return OK
 
 
+def init(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from gateway.init import InitError, write_config
+
+    output = arguments.output or arguments.config or "config.yaml"
+    file = None if output == "-" else Path(output)
+    try:
+        if file is not None and file.exists() and not arguments.force:
+            raise InitError(f"{file} is there already; --force replaces it")
+        written = write_config(
+            arguments.django_settings,
+            directory=arguments.path,
+            upstream=arguments.upstream,
+            python=arguments.python,
+            environ=environ,
+        )
+        if file is not None:
+            file.write_text(written.text, encoding="utf-8")
+    except (InitError, OSError) as error:
+        print(f"gateway init: {error}", file=sys.stderr)
+        return FAILED
+    for warning in written.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if file is None:
+        print(written.text, end="")
+        return OK
+    print(f"{file} is written; next: gateway check --config {file}")
+    for name in written.variables:
+        print(
+            f"it needs the environment variable {name}" + ("" if name in environ else ", not set")
+        )
+    return OK
+
+
 def schema(_arguments: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
     return OK

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.cli.commands import check, healthcheck, reload, routes, run, schema, version
+from gateway.cli.commands import check, healthcheck, init, reload, routes, run, schema, version
 
 _Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
@@ -21,6 +21,7 @@ configuration
 """
 _EXAMPLES = """\
 examples
+  gateway init --django-settings mysite.settings       write config.yaml for a Django project
   gateway check                                        is the file right?
   gateway run --port 9000                              serve
   gateway reload                                       take the changed file, without a pause
@@ -63,6 +64,21 @@ A path is a prefix that ends on a segment border; =/path is exactly that path.
 example
   gateway routes --explain POST 'http://localhost:8080/api/items/?page=2'
 """
+_INIT = """\
+Write a commented config.yaml for a Django project that has its token views from
+djangorestframework-simplejwt, drf-jwt or djangorestframework-jwt: settings by their names, token
+paths and routes from its URLconf. The project is served as it is; what can't be told for certain is
+left to the app, and said on stderr.
+
+The project is loaded in its own Python (3.8 or later), with the environment variables that it
+needs: --python, else that of $VIRTUAL_ENV, of .venv or venv in its directory, or the gateway's own.
+Secrets are never read out of it: the file names the variables that hold them.
+Exit codes: 0 written, 1 not written, and why.
+
+examples
+  gateway init --django-settings mysite.settings --path /srv/mysite
+  gateway init --django-settings mysite.settings --upstream unix:/run/mysite.sock --output -
+"""
 _SCHEMA = "Print the JSON Schema of the file, which editors use to complete and check it.\n"
 _HEALTHCHECK = """\
 Ask the admin listener's /readyz, and say in one line whether the gateway can serve.
@@ -104,10 +120,25 @@ def build_parser() -> argparse.ArgumentParser:
     command(routes, "show the route table, or explain a request", _ROUTES).add_argument(
         "--explain", nargs=2, metavar=("METHOD", "URL"), help="which route answers, and why"
     )
+    _add_init(command(init, "write the configuration for a Django project", _INIT))
     command(schema, "print the JSON Schema of the file", _SCHEMA)
     command(healthcheck, "ask a running gateway whether it is ready", _HEALTHCHECK)
     command(version, "print the version", "Print the version.\n")
     return parser
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    option = parser.add_argument
+    option("--django-settings", metavar="MODULE", required=True, help="such as mysite.settings")
+    option(
+        "--path", metavar="DIR", type=Path, default=Path(), help="where manage.py is (default: .)"
+    )
+    option("--python", metavar="PATH", type=Path, help="the Python that has the project's packages")
+    option("--output", metavar="FILE", help="where to write (default: config.yaml); - for stdout")
+    option(
+        "--upstream", metavar="URL", default="http://127.0.0.1:8001", help="where the app listens"
+    )
+    option("--force", action="store_true", help="replace the file that is there")
 
 
 def _add_control(parser: argparse.ArgumentParser) -> None:
