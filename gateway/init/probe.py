@@ -187,7 +187,7 @@ def described(error: BaseException, module: str) -> dict[str, Any]:
         return {"kind": "no_module" if is_meant else "no_import", "name": error.name}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.lineno]
     missing = error.args[0] if isinstance(error, KeyError) and error.args else None
-    is_environ = bool(frames) and frames[-1].filename == os.__file__
+    is_environ = bool(frames) and frames[-1].filename in (os.__file__, "<frozen os>")
     if is_environ and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", str(missing)):
         return {"kind": "no_variable", "name": missing, **place(frames)}
     if isinstance(error, SyntaxError):

@@ -33,9 +33,12 @@ class _Node:
         below = (child.kinds() for child in self.children.values())
         return self.open.union(*self.whole.values(), *below)
 
-    @property
-    def is_one_path(self) -> bool:
-        return not self.children and not self.open and len(self.whole) == 1
+    def paths(self, path: str) -> Iterator[str]:
+        """All paths here and below; `*` where more follows."""
+        yield from (f"{path}{ending}" for ending in self.whole)
+        yield from ("*" for _ in self.open)
+        for segment, child in self.children.items():
+            yield from child.paths(f"{path}/{segment}")
 
     def path(self, path: str) -> str:
         """The prefix of everything here, without more than is needed."""
@@ -74,8 +77,8 @@ def _lines(node: _Node, path: str, inherited: str) -> Iterator[Line]:
     if len(kinds) == 1:
         (kind,) = kinds
         if kind != inherited:
-            ending = next(iter(node.whole), "")
-            yield (f"={path}{ending}" if node.is_one_path else node.path(path), kind)
+            first, *more = node.paths(path)
+            yield (node.path(path) if more or first == "*" else f"={first}", kind)
         return
     default = _default(node, inherited)
     yield from _below(node, path, default)

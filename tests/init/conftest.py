@@ -74,9 +74,13 @@ class Project:
         (package / "urls.py").write_text(urls)
 
     def init(self, *options: str, module: str = "shop.settings") -> Outcome:
+        """In the project's Python, the text on stdout unless `options` say otherwise."""
+        return self.init_by_itself("--python", str(self.python), *options, module=module)
+
+    def init_by_itself(self, *options: str, module: str = "shop.settings") -> Outcome:
         code = main(
             ["init", "--django-settings", module, "--path", str(self.directory),
-             "--python", str(self.python), *(options or ("--output", "-"))]
+             "--output", "-", *options]
         )  # fmt: skip
         return Outcome(code, *self.capsys.readouterr())
 
@@ -117,11 +121,12 @@ def drf_jwt() -> Path:
     python, stamp = environment / "bin" / "python", environment / "installed"
     wanted = sys.version + requirements.read_text()
     if not stamp.exists() or stamp.read_text() != wanted:
-        for command in (
+        commands: list[list[str | Path]] = [
             [sys.executable, "-m", "venv", "--clear", environment],
             [python, "-m", "pip", "install", "--quiet", "--no-input",
              "--disable-pip-version-check", "--requirement", requirements],
-        ):  # fmt: skip
+        ]  # fmt: skip
+        for command in commands:
             subprocess.run(command, check=True, capture_output=True)
         stamp.write_text(wanted)
     return python
