@@ -108,13 +108,7 @@ class Gateway:
                 ),
                 cors=Cors(table, preflight=Preflight()),
                 sites={route: sites.of_route(route) for route in table.routes},
-                admission=Admission(
-                    HeadLimits(
-                        url=server.max_url_size,
-                        head=server.max_header_size,
-                        fields=server.max_header_count,
-                    )
-                ),
+                admission=Admission(HeadLimits.of(server)),
                 forwarded=ForwardedPolicy(map(str, server.trusted_proxies)),
                 revocations=self.view,
                 revoking=_revoking(config),
