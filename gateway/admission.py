@@ -9,7 +9,6 @@ Rules
 
 from dataclasses import dataclass
 
-from gateway.config import ServerConfig
 from gateway.errors import RequestRefused
 from gateway.request import NO_BODY, Body, RequestHead, host_name, is_valid_host
 
@@ -24,10 +23,6 @@ class HeadLimits:
     url: int = 8 * 1024
     head: int = 32 * 1024
     fields: int = 100
-
-    @classmethod
-    def of(cls, server: ServerConfig) -> "HeadLimits":
-        return cls(server.max_url_size, server.max_header_size, server.max_header_count)
 
 
 @dataclass(slots=True)

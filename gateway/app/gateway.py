@@ -108,7 +108,13 @@ class Gateway:
                 ),
                 cors=Cors(table, preflight=Preflight()),
                 sites={route: sites.of_route(route) for route in table.routes},
-                admission=Admission(HeadLimits.of(server)),
+                admission=Admission(
+                    HeadLimits(
+                        url=server.max_url_size,
+                        head=server.max_header_size,
+                        fields=server.max_header_count,
+                    )
+                ),
                 forwarded=ForwardedPolicy(map(str, server.trusted_proxies)),
                 revocations=self.view,
                 revoking=_revoking(config),
