@@ -212,12 +212,10 @@ class Gateway:
         return self.lane.shared.refusal_bytes(error, cors)
 
     def _inherit_keys(self, predecessor: "Gateway") -> None:
-        """Keys that were fetched for an issuer that has not changed are not fetched again."""
+        """Keys that were fetched from the same place are not fetched again: it may be away."""
         for name, issuer in self._issuers.items():
             before = predecessor._issuers.get(name)
-            if before is None or before.config != issuer.config:
-                continue
-            if issuer.source is not None and before.source is not None:
+            if before is not None and issuer.source is not None and before.source is not None:
                 issuer.source.inherit(before.source)
 
     async def _end_sessions(self, identity: Identity) -> None:
