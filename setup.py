@@ -9,7 +9,7 @@ from setuptools import setup
 
 # All that a proxied request runs through. What subclasses uvicorn's protocol stays interpreted.
 HOT = (
-    "admission", "authentication", "identity", "known_lines", "proxy", "request",
+    "admission", "authentication", "cors", "identity", "known_lines", "proxy", "request",
     "routing", "edge/client_head", "edge/fast", "edge/lane", "edge/lasting", "edge/ordinary_head",
     "edge/refusal", "telemetry/access_log", "telemetry/request_id",
     "tokens/cache", "tokens/revoked", "upstream/answer",

@@ -22,7 +22,9 @@ STYLE = (
 def plot(rounds: Mapping[str, Sequence[Round]]) -> str:
     """The cheapest first; a dot is the median, the line through it goes from least to most."""
     costs = {
-        name: [one.cpu_us_per_request for one in ones] for name, ones in rounds.items() if ones
+        name: [one.cpu_us_per_request for one in ones]
+        for name, ones in rounds.items()
+        if ones and all(one.cpu_us_per_request for one in ones)  # 0 has no place on this axis
     }
     height = TOP + ROW * len(costs) + 10
     return "\n".join(

@@ -147,8 +147,9 @@ class PinnedProcess:
         self._process.wait()
 
     def _members(self) -> Iterator[tuple[int, list[str]]]:
-        """Each live process of the session, and each child in one of its own, with its /proc stat
-        fields from the third (state)."""
+        """Each live process of the session, and each descendant in one of its own, with its /proc
+        stat fields from the third (state)."""
+        fields_of: dict[int, list[str]] = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
@@ -156,9 +157,20 @@ class PinnedProcess:
                 stat = (entry / "stat").read_text()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            fields = stat.rpartition(")")[2].split()
-            if self.pid in (int(fields[1]), int(fields[3])) and fields[0] != "Z":
-                yield int(entry.name), fields
+            fields_of[int(entry.name)] = stat.rpartition(")")[2].split()
+        family = {self.pid}
+        while True:
+            born = {
+                pid
+                for pid, (_, parent, _, session, *_) in fields_of.items()
+                if int(session) == self.pid or int(parent) in family
+            }
+            if born <= family:
+                break
+            family |= born
+        yield from (
+            (pid, fields_of[pid]) for pid in family & fields_of.keys() if fields_of[pid][0] != "Z"
+        )
 
 
 def pinned(command: Sequence[str], *, core: int, also: Sequence[int] = ()) -> list[str]:

@@ -19,7 +19,7 @@ from bench.bed import ROOT, Bed, Contender, Cores, cores_at_hand, open_bed, prov
 from bench.command import names_among, positive, profile, run_to_the_end
 from bench.counters import has_counter
 from bench.install import REQUIRED
-from bench.load import FRESH_TOKENS_PER_SECOND, LOADS, Load, Round, Tokens, run_round
+from bench.load import FRESH_TOKENS_PER_SECOND, LOADS, Load, Round, Tokens, run_round, warm_up
 from bench.peers import PEERS
 from bench.plot import plot
 from bench.processes import BenchError
@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace, scratch: Path) -> None:
             for contender in bed.contenders:
                 print(_profile(contender, scratch, known, measure=measure, count=30))
             return
-        rounds = _rounds(options, bed, tokens, token=token, measure=measure)
+        rounds = _rounds(options, bed, tokens, token=token, measure=measure, core=cores.load)
         transfers, in_transfers = _transfers(options, bed, token=token, core=cores.load)
         profiled = "" if options.quick else _gateway_profile(bed, scratch, known, measure=measure)
 
@@ -118,9 +118,19 @@ def _measuring(cores: Cores) -> Measure:
 
 
 def _rounds(
-    options: argparse.Namespace, bed: Bed, tokens: Tokens, *, token: str, measure: Measure
+    options: argparse.Namespace,
+    bed: Bed,
+    tokens: Tokens,
+    *,
+    token: str,
+    measure: Measure,
+    core: int,
 ) -> dict[str, dict[str, list[Round]]]:
-    """By load and peer; a load's peers take turns, and the loads do so in each round."""
+    """By load and peer; a load's peers take turns, and the loads do so in each round.
+
+    A peer is sent a load's tokens before they are timed, where its last ones were others: each
+    round begins alike, whatever the loads before it made a cache forget.
+    """
     loads = [LOADS[name] for name in options.load if name in LOADS]
     takers = {
         load.name: [one for one in bed.contenders if one.peer.takes(load.name)] for load in loads
@@ -128,12 +138,23 @@ def _rounds(
     rounds: dict[str, dict[str, list[Round]]] = {
         name: {one.peer.name: [] for one in ones} for name, ones in takers.items()
     }
+    known: dict[str, Path] = {}  # by peer, the tokens that it was sent last
     for number in range(options.rounds):
         for load in loads:
             seconds = options.seconds
             sent = tokens.fresh(seconds=seconds) if load.is_fresh else tokens.written(load.tokens)
             for contender in takers[load.name]:
                 prove(contender, token)
+                if known.get(contender.peer.name) != sent and not load.is_fresh:
+                    warm_up(
+                        contender.peer.name,
+                        contender.site.port,
+                        load,
+                        tokens=sent,
+                        core=core,
+                        caches=contender.peer.caches,
+                    )
+                known[contender.peer.name] = sent
                 done = measure(contender, load, sent, seconds)
                 rounds[load.name][contender.peer.name].append(done)
                 print(

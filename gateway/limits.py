@@ -13,11 +13,30 @@ import math
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from gateway.errors import RateLimited, StoreUnavailable
+from gateway.identity import Identity
 from gateway.stores.base import Store
 
 PATIENCE = 10.0  # seconds that a login waits for others of its user or address to end
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often one user or address may use a route; `rate` a second, `burst` at once."""
+
+    route: str
+    rate: float
+    burst: int
+    per_user: bool
+    issuer: str  # whose wording a refusal has
+
+    def who(self, bearer: Identity | None, client: str) -> str:
+        """Who is counted: the bearer, or where there is none the client's address."""
+        if self.per_user and bearer is not None:
+            return f"{bearer.issuer} {bearer.user_id}"
+        return network_of(client)
 
 
 class Limiter:

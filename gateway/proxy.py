@@ -1,7 +1,7 @@
 """THE PIPELINE: a request is decided by one pure, synchronous function, then bytes are moved.
 
-    admit → locate client → find own endpoint → match route → limit → WebSocket? → authenticate
-          → revoked? → authorize → compose upstream head → forward
+    admit → locate client → preflight? → find own endpoint → match route → limit → WebSocket?
+          → authenticate → revoked? → authorize → compose upstream head → forward
 
 A decision needs no await: routes, keys, verified tokens and revocations are local. Whoever wants
 to know what the gateway does with a request reads `Proxy.decide`; the lanes in `edge/` carry it
@@ -14,9 +14,10 @@ from typing import Any, Protocol
 
 from gateway.admission import Admission, Admitted
 from gateway.authentication import Authenticator, require_claims
+from gateway.cors import Cors
 from gateway.errors import GatewayError, RequestRefused
 from gateway.identity import Identity
-from gateway.limits import network_of
+from gateway.limits import Rate
 from gateway.profiles import Answer
 from gateway.request import Body, RequestHead
 from gateway.routing import OwnPaths, Route, RouteTable
@@ -46,27 +47,9 @@ class Site:
     preserve_host: bool
     max_body_size: int
     retries: int
-    rate: "Rate | None" = None
+    rate: Rate | None = None
     websocket: WebSocketRule | None = None  # None: an Upgrade ends here
     is_urgent: bool = False  # served before anonymous requests
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How often one user or address may use a route; `rate` a second, `burst` at once."""
-
-    route: str
-    rate: float
-    burst: int
-    per_user: bool
-    issuer: str  # whose wording a refusal has
-
-    def who(self, forward: "Forward") -> str:
-        """Who is counted: the bearer, or where there is none the client's address."""
-        bearer = forward.identity
-        if self.per_user and bearer is not None:
-            return f"{bearer.issuer} {bearer.user_id}"
-        return network_of(forward.client)
 
 
 @dataclass(slots=True)  # not frozen: one a request, and frozen ones cost a microsecond
@@ -147,6 +130,7 @@ class Proxy:
         *,
         table: RouteTable,
         own: OwnPaths[Endpoint],
+        cors: Cors[Endpoint],
         sites: Mapping[Route, Site],
         admission: Admission,
         forwarded: ForwardedPolicy,
@@ -155,6 +139,7 @@ class Proxy:
     ) -> None:
         self._table = table
         self._own = own
+        self._cors = cors
         self._revocations = revocations
         self._revoking = revoking
         self._sites = sites
@@ -165,7 +150,7 @@ class Proxy:
         """What to do with this request, or raise the GatewayError to answer."""
         admitted = self._admission.admit(request)
         client = self._locate(request, admitted)
-        endpoint = self._find_own(request, admitted)
+        endpoint = self._find_preflight(request, admitted) or self._find_own(request, admitted)
         if endpoint is not None and not endpoint.is_left(request):
             return Call(endpoint, request, admitted, client, request_id)
         site = self._match(request, admitted, endpoint)
@@ -197,10 +182,16 @@ class Proxy:
         request.client = client.address
         return client
 
+    def _find_preflight(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
+        if request.method != "OPTIONS":
+            return None
+        return self._cors.find_preflight(request, admitted.host_name)
+
     def _find_own(self, request: RequestHead, admitted: Admitted) -> Endpoint | None:
         endpoint = self._own.find(admitted.host_name, request.path)
         if endpoint is not None:
             request.route = endpoint.label
+            self._cors.cover(request, admitted.host_name)
         return endpoint
 
     def _match(self, request: RequestHead, admitted: Admitted, endpoint: Endpoint | None) -> Site:
@@ -208,6 +199,8 @@ class Proxy:
             return endpoint.site
         route = self._table.match(request.method, admitted.host_name, request.path)
         request.route = route.name
+        if route.config.cors is not None:
+            self._cors.grant(request, route)
         return self._sites[route]
 
     def _limit(self, site: Site, admitted: Admitted) -> None:

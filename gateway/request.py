@@ -46,7 +46,8 @@ class RequestHead:
     Django's resolver sees it), `query` the bytes behind the first `?`. Header names are in lower
     case; `lines` are the fields as they go on, in the client's spelling where that is known.
     `peer` is the address of the connection, None where it has none (unix sockets). `may_upgrade`
-    says that the client asks for another protocol, on a connection that can be given to it.
+    says that the client asks for another protocol, on a connection that can be given to it. `cors`
+    is what the answer says of it, once that is known; nothing where no route says so.
     """
 
     method: str
@@ -62,6 +63,7 @@ class RequestHead:
     user: str = ""
     lines: Sequence[bytes] | None = None
     may_upgrade: bool = False
+    cors: tuple[tuple[bytes, bytes], ...] = ()
 
     def note_user(self, user: str) -> None:
         """For the access log: who the request turned out to come from."""

@@ -335,6 +335,22 @@ class TestRoutes:
         for line, expected in zip(shown, lines, strict=True):
             assert line.startswith(expected)
 
+    @pytest.mark.parametrize(
+        ("origins", "told"),
+        [("https://a.example, 'null'", "https://a.example, null"), ("'*'", "any origin")],
+    )
+    def test_it_is_told_whose_pages_can_read_the_answer(
+        self, file: Path, capsys: pytest.CaptureFixture[str], origins: str, told: str
+    ) -> None:
+        file.write_text(
+            file.read_text() + f"  - {{path: /, auth: none, upstream: students, "
+            f"cors: {{origins: [{origins}]}}}}\n"
+        )
+        for path, can_read in [("/gettoken/", True), ("/logout", True), ("/login", False)]:
+            assert main(["routes", "--config", str(file), "--explain", "POST", path]) == 0
+            last = capsys.readouterr().out.splitlines()[-1]
+            assert last.endswith(f"; pages of {told} can read it") is can_read
+
     def test_a_bad_file_has_no_table(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         file.write_text("", encoding="utf-8")
 

@@ -57,6 +57,11 @@ class Peer:
     only_loads: frozenset[str] = frozenset()  # empty: all
     spared: Mapping[str, str] = field(default_factory=dict)  # loads it can't bear, and why
 
+    @property
+    def caches(self) -> int:
+        """How many caches of verified tokens it has: each of several workers has its own."""
+        return self.workers if self.caches_tokens else 0
+
     def takes(self, load: str) -> bool:
         return load not in self.spared and (not self.only_loads or load in self.only_loads)
 

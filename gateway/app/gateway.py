@@ -7,16 +7,16 @@ import os
 import time
 from typing import Any
 
-import httpx
-
 from gateway.admission import Admission, HeadLimits
 from gateway.app.sites import Sites
 from gateway.app.state import State
 from gateway.app.token_paths import open_sessions, token_paths
 from gateway.config import Config
+from gateway.cors import Cors, Fields
 from gateway.edge.asgi import AsgiLane
 from gateway.edge.lane import Lane
 from gateway.edge.sockets import Sockets
+from gateway.endpoints.preflight import Preflight
 from gateway.errors import GatewayError
 from gateway.identity import Identity
 from gateway.limits import Limiter
@@ -27,6 +27,7 @@ from gateway.telemetry.access_log import AccessLog, to_shared_stdout, to_stdout
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.request_id import RequestIds
 from gateway.tokens.issuer import Issuer
+from gateway.tokens.jwks import key_client
 from gateway.upstream.forwarded import ForwardedPolicy
 from gateway.upstream.pool import Upstream
 
@@ -50,7 +51,8 @@ class Gateway:
         self.is_ready = False
         self._is_first = predecessor is None
         self.metrics: Metrics = predecessor.metrics if predecessor else Metrics()
-        self._client = httpx.AsyncClient(follow_redirects=False, trust_env=False)
+        fetches = any(issuer.jwk_url is not None for issuer in config.issuers.values())
+        self._client = key_client() if fetches else None
         self._issuers = {
             name: Issuer.build(
                 name, settings, client=self._client, monotonic=time.monotonic, wall=time.time
@@ -104,6 +106,7 @@ class Gateway:
                     store=self.store,
                     local=local,
                 ),
+                cors=Cors(table, preflight=Preflight()),
                 sites={route: sites.of_route(route) for route in table.routes},
                 admission=Admission(
                     HeadLimits(
@@ -193,7 +196,8 @@ class Gateway:
         if self._uses_state:
             self._uses_state = False
             await self.state.stop()
-        await self._client.aclose()
+        if self._client is not None:
+            await self._client.aclose()
         if self._access_log is not None:
             self._access_log.close()
 
@@ -203,28 +207,15 @@ class Gateway:
             return "starting or stopping"
         return self.view.unready_because(store_is_up=self.store.is_up)
 
-    @property
-    def max_head(self) -> int:
-        """The most bytes of a head that is not complete; smaller ones get a finer answer."""
-        server = self.config.server
-        return 2 * (server.max_url_size + server.max_header_size)
-
-    @property
-    def max_fields(self) -> int:
-        """The most fields that are read of a head; fewer get a finer answer."""
-        return 2 * self.config.server.max_header_count
-
-    def refusal_bytes(self, error: GatewayError) -> bytes:
-        """A whole HTTP/1.1 answer for a request that could not even be parsed."""
-        return self.lane.shared.refusal_bytes(error)
+    def refusal_bytes(self, error: GatewayError, cors: Fields = ()) -> bytes:
+        """A whole HTTP/1.1 answer for a request that could not even be parsed, or not be ended."""
+        return self.lane.shared.refusal_bytes(error, cors)
 
     def _inherit_keys(self, predecessor: "Gateway") -> None:
-        """Keys that were fetched for an issuer that has not changed are not fetched again."""
+        """Keys that were fetched from the same place are not fetched again: it may be away."""
         for name, issuer in self._issuers.items():
             before = predecessor._issuers.get(name)
-            if before is None or before.config != issuer.config:
-                continue
-            if issuer.source is not None and before.source is not None:
+            if before is not None and issuer.source is not None and before.source is not None:
                 issuer.source.inherit(before.source)
 
     async def _end_sessions(self, identity: Identity) -> None:

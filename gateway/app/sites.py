@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from gateway.authentication import Authenticator
 from gateway.config import Config, RouteConfig, UpstreamConfig
 from gateway.identity import Identity
+from gateway.limits import Rate
 from gateway.profiles import Profiles
-from gateway.proxy import Rate, Site
+from gateway.proxy import Site
 from gateway.routing import Route
 from gateway.tokens.issuer import Issuer
 from gateway.upstream.headers import HeadComposer

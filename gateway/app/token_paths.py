@@ -22,7 +22,7 @@ from gateway.limits import LoginGuard
 from gateway.profiles import Profiles, token_wire_of
 from gateway.proxy import Endpoint
 from gateway.routing import OwnPaths
-from gateway.stores import MemoryStore, RedisStore, Store
+from gateway.stores import MemoryStore, Store
 from gateway.telemetry.metrics import Metrics
 from gateway.tokens.borrowed import BorrowedSessions
 from gateway.tokens.issuer import Issuer
@@ -45,6 +45,8 @@ def open_store(config: Config) -> Store:
     settings = config.store
     if settings.url.startswith("memory:"):
         return MemoryStore(wall=time.time)
+    from gateway.stores.redis import RedisStore  # loads Redis's library, which memory:// need not
+
     return RedisStore.from_url(
         settings.url,
         key_prefix=settings.key_prefix,

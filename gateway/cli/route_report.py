@@ -8,7 +8,7 @@ from gateway.admission import REFUSED_METHODS
 from gateway.config import Config, Loaded, RouteConfig, Served, served_endpoints, upstream_of
 from gateway.errors import RequestRefused, RouteNotFound
 from gateway.request import host_name, is_valid_host, parse_target
-from gateway.routing import OwnPaths, RouteTable, explain
+from gateway.routing import OwnPaths, Route, RouteTable, explain
 
 _URL = re.compile(r"(?:[A-Za-z]+://([^/?#]*))?(.*)", re.DOTALL)
 
@@ -55,20 +55,22 @@ def explanation(loaded: Loaded, method: str, url: str) -> Iterator[str]:
         return
     if own is not None:
         place = loaded.source.fault(("issuers", own[0].issuer), "").where
-        yield f"{place}: {_own(loaded.config, method, *own)}"
+        pages = _pages(routes.find(method, host, path))
+        yield f"{place}: {_own(loaded.config, method, *own)}{pages}"
         return
     steps = explain(routes, method, host, path)
     yield from _aligned([(f"routes[{n}]", step.name, why) for n, (step, why) in enumerate(steps)])
     try:
-        route = routes.match(method, host, path).config
+        found = routes.match(method, host, path)
     except RequestRefused as refusal:
         yield f"refused: {refusal.status} {refusal.reason}: {refusal}"
     except RouteNotFound as missing:
         yield f"answered: {missing.status} {missing.reason}: {missing}"
     else:
         place = loaded.source.fault(("routes", len(steps) - 1), "").where
+        route = found.config
         ends = _ends_sessions(loaded.config, route, method, path)
-        yield f"{place}: to upstream {route.upstream}; {_demand(route)}{ends}"
+        yield f"{place}: to upstream {route.upstream}; {_demand(route)}{ends}{_pages(found)}"
 
 
 def _demand(route: RouteConfig) -> str:
@@ -103,6 +105,14 @@ def _ends_sessions(config: Config, route: RouteConfig, method: str, path: bytes)
         if method in one.methods and one.path.encode() == path and route.auth != "none"
     ]
     return f"; a success ends the sessions of the bearer ({', '.join(ending)})" if ending else ""
+
+
+def _pages(route: Route | None) -> str:
+    """Which pages of other origins can read the answer."""
+    if route is None or route.config.cors is None:
+        return ""
+    origins = ", ".join(route.config.cors.origins)
+    return f"; pages of {'any origin' if origins == '*' else origins} can read it"
 
 
 def _served(config: Config) -> tuple[Served, ...]:

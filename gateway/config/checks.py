@@ -6,6 +6,7 @@ Each check yields key paths with messages; whoever calls it knows the lines.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from gateway.config.cross_origin import cross_origin_doubts
 from gateway.config.faults import KeyPath, written
 from gateway.config.issuer import IssuerConfig
 from gateway.config.life_cycle import life_cycle, life_cycle_doubts, same_endpoints
@@ -47,6 +48,7 @@ def check(parts: Parts) -> Findings:
 def doubts(parts: Parts) -> Findings:
     """What works, and is probably not meant."""
     yield from life_cycle_doubts(parts)
+    yield from cross_origin_doubts(parts)
     routes = parts.of_kind(RouteConfig).values()
     upstreams = parts.of_kind(UpstreamConfig).values()
     believed = {name for route in routes for name in route.issuers}

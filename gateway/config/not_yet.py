@@ -17,9 +17,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
     "upstreams": {
         "identity": lambda identity: identity != "drf_token",
     },
-    "routes": {
-        "cors": None,
-    },
     "admin": {
         "token": None,
     },
@@ -40,7 +37,6 @@ def not_yet(items: Mapping[KeyPath, Any]) -> Iterator[tuple[KeyPath, str]]:
     defaults = {
         **{name: getattr(smallest, name) for name in NOT_YET},
         "upstreams": smallest.upstreams["some"],
-        "routes": smallest.routes[0],
     }
     for path, section in items.items():
         kind = str(path[0])

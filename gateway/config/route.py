@@ -70,10 +70,28 @@ class CorsConfig(Section):
     """Which origins' pages may call."""
 
     origins: tuple[Origin, ...] = key(
-        description="Origins, such as https://app.example.org; [*] for all.", min_length=1
+        description='Origins, such as https://app.example.org; ["*"] for all.', min_length=1
     )
-    headers: tuple[HeaderName, ...] = key((), description="Request headers that pages may set.")
-    methods: tuple[Method, ...] = key((), description="Methods that pages may use.")
+    headers: tuple[HeaderName, ...] = key(
+        (
+            "Accept",
+            "Authorization",
+            "Content-Type",
+            "User-Agent",
+            "X-CSRFToken",
+            "X-Requested-With",
+        ),
+        description='Request headers that pages may set; ["*"] for all.',
+    )
+    methods: tuple[Method, ...] = key(
+        ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"),
+        description="Methods that pages may use.",
+    )
+    expose_headers: tuple[HeaderName, ...] = key(
+        (),
+        description="Answer headers that pages may read, beside X-Request-Id, Retry-After and "
+        "WWW-Authenticate.",
+    )
     credentials: bool = key(False, description="Whether cookies go along.")
     max_age: Duration = key("10m", description="How long browsers keep a preflight's answer.")
 

@@ -22,9 +22,8 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _HOST = re.compile(
     r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*"
 )
-_ORIGIN = re.compile(
-    r"\*|https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](?::[0-9]{1,5})?"
-)
+_ORIGIN = re.compile(r"(https?)://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}  # which no browser writes
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -110,15 +109,21 @@ def _host(value: str) -> str:
 
 
 def _origin(value: str) -> str:
-    if not _ORIGIN.fullmatch(value):
-        raise ValueError("must be an origin such as https://app.example.org, or *")
-    return value
+    if value in ("*", "null"):
+        return value
+    try:
+        return _named_origin(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or *") from None
 
 
 def _named_origin(value: str) -> str:
-    if value == "*" or not _ORIGIN.fullmatch(value):
+    """As browsers write it: in lower case, without the scheme's own port (RFC 6454 §6.2)."""
+    origin = value.lower()
+    found = _ORIGIN.fullmatch(origin)
+    if found is None:
         raise ValueError("must be an origin such as https://app.example.org")
-    return value
+    return origin.removesuffix(_DEFAULT_PORTS[found[1]])
 
 
 def _is_text_or_int(value: Any) -> bool:

@@ -72,7 +72,7 @@ class AsgiLane:
                 status = await self._answer_own(decision, receive, send)
                 return
             if (rate := decision.site.rate) is not None:
-                who = rate.who(decision)
+                who = rate.who(decision.identity, decision.client)
                 await self._limiter.admit(
                     rate.route, rate.rate, rate.burst, who, issuer=rate.issuer
                 )
@@ -80,6 +80,7 @@ class AsgiLane:
                 decision,
                 receive,
                 send,
+                cors=request.cors,
                 body_timeout=self._body_timeout,
                 is_exact="gateway.target" in scope,
                 end_sessions=self._end_sessions,
@@ -102,6 +103,7 @@ class AsgiLane:
             raise
         finally:
             self.running -= 1
+            scope["gateway.cors"] = request.cors  # for the answer of a defect, or of a stop
             if not is_open:  # else that is told at its end
                 self.shared.log(request, request_id, status=status, reason=reason, started=started)
 
@@ -158,7 +160,7 @@ class AsgiLane:
         self, answer: Answer, request: RequestHead, request_id: bytes, send: Send, *, is_last: bool
     ) -> None:
         body = b"" if request.method == "HEAD" else answer.body
-        headers = self.shared.headers_of(answer, request_id, is_last=is_last)
+        headers = self.shared.headers_of(answer, request_id, cors=request.cors, is_last=is_last)
         with suppress(OSError):  # the client left before its answer
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

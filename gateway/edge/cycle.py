@@ -8,10 +8,11 @@ truncated answer never ends cleanly, and a client that stops reading is let go.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
+from gateway.cors import Fields
 from gateway.edge.client_head import cut, head_lines, interim_head
 from gateway.edge.transfer import ResponseTruncated
 from gateway.errors import GatewayError, ShuttingDown
@@ -20,6 +21,12 @@ from gateway.upstream.headers import BODILESS
 CLIENT_STALL = 30.0  # seconds a client may read nothing of what it is sent
 
 _LOG = logging.getLogger(__name__)
+
+
+class Refusal(Protocol):
+    """Words an error as a whole answer, with these CORS fields."""
+
+    def __call__(self, error: GatewayError, cors: Fields = ()) -> bytes: ...
 
 
 class Flow(FlowControl):
@@ -48,7 +55,7 @@ class EdgeCycle:
         flow: Flow,
         loop: asyncio.AbstractEventLoop,
         on_response: Callable[[], None],
-        refusal: Callable[[GatewayError], bytes],
+        refusal: Refusal,
         *,
         keep_alive: bool,
         expect_100_continue: bool,
@@ -116,7 +123,7 @@ class EdgeCycle:
 
     def _give_up(self, error: GatewayError) -> None:
         if not self.response_started and not self.disconnected:
-            self.transport.write(self.refusal(error))
+            self.transport.write(self.refusal(error, self.scope.get("gateway.cors", ())))
         self._truncate()
 
     def _truncate(self) -> None:

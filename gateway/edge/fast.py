@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from gateway.cors import with_cors
 from gateway.edge.client_head import cut, head_lines, interim_head
 from gateway.edge.lane import Lane
 from gateway.edge.lasting import Lasting
@@ -121,11 +122,14 @@ class FastExchange(Lasting):
     ) -> None:
         self._status = status
         self.response_started = True
-        if lines is not None:
+        request = self._request
+        if lines is not None and not request.cors:
             end = b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n"
             self._head = b"".join(lines) + end
             return
-        request, fields = self._request, response_headers(headers)
+        fields = response_headers(headers)
+        if request.cors:
+            fields = with_cors(fields, request.cors)
         if status == 204:
             fields = without_length(fields)
         head, has_length, _ = head_lines(status, reason, fields)

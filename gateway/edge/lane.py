@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from email.utils import formatdate
 
+from gateway.cors import Fields, with_cors
 from gateway.edge.client_head import whole_answer
 from gateway.errors import GatewayError, RequestRefused
 from gateway.profiles import Answer, Profiles
@@ -58,24 +59,26 @@ class Lane:
         is_doubtful = isinstance(error, RequestRefused) and error.status != 413
         return self._profiles.render(error, request).with_headers(*error.fields), is_doubtful
 
-    def headers_of(self, answer: Answer, request_id: bytes, *, is_last: bool) -> Headers:
+    def headers_of(
+        self, answer: Answer, request_id: bytes, *, cors: Fields, is_last: bool
+    ) -> Headers:
         """The fields of an answer that the gateway gives itself."""
-        headers = [*answer.headers]
+        headers = with_cors(answer.headers, cors) if cors else [*answer.headers]
         if is_last:
             headers.append(_CLOSE)
         if answer.is_own:
             headers += [(b"date", _date()), (b"x-request-id", request_id)]
         return headers
 
-    def refusal_bytes(self, error: GatewayError) -> bytes:
-        """A whole HTTP/1.1 answer, which ends the connection, for what is no request."""
+    def refusal_bytes(self, error: GatewayError, cors: Fields = ()) -> bytes:
+        """A whole HTTP/1.1 answer, which ends the connection, for what is no request any more."""
         request_id = self._request_ids.new()
         answer = self._profiles.render(error, _NOTHING)
         self._metrics.count("", "", answer.status, error.reason, 0.0)
         if self._access_log is not None:
             record = Record(status=answer.status, reason=error.reason, request_id=request_id)
             self._access_log.add(record)
-        headers = self.headers_of(answer, request_id, is_last=True)
+        headers = self.headers_of(answer, request_id, cors=cors, is_last=True)
         return whole_answer(answer.status, headers, answer.body)
 
     def log(

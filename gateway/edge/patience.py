@@ -3,19 +3,18 @@ for its reading.
 """
 
 import asyncio
-from collections.abc import Callable
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.edge.cycle import CLIENT_STALL
-from gateway.errors import GatewayError, RequestRefused, TooManyConnections
+from gateway.edge.cycle import CLIENT_STALL, Refusal
+from gateway.errors import RequestRefused, TooManyConnections
 
 
 class Patience(HttpToolsProtocol):
     """The times of a client connection, in seconds. Subclasses tell where its requests are."""
 
     max_connections: int  # that may be open at once
-    refusal: Callable[[GatewayError], bytes]
+    refusal: Refusal
     header_timeout: float  # for a whole head
     idle_since: float | None = None  # the loop's time; None while a request is under way
     is_fast = True  # whether what can goes by the fast lane

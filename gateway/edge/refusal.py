@@ -24,7 +24,7 @@ def refuse(
     """Answers with an error."""
     answer, is_doubtful = lane.refusal(error, request)
     is_last = is_doubtful or not keep_alive or error.status == 500  # of a defect nothing is known
-    headers = lane.headers_of(answer, request_id, is_last=is_last)
+    headers = lane.headers_of(answer, request_id, cors=request.cors, is_last=is_last)
     body = b"" if request.method == "HEAD" else answer.body
     protocol.write(whole_answer(answer.status, headers, body))
     lane.log(

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from gateway.cors import Fields, with_cors
 from gateway.errors import GatewayError, RequestRefused
 from gateway.identity import Identity
 from gateway.proxy import Forward, too_large
@@ -51,12 +52,14 @@ class Transfer:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
         *,
+        cors: Fields,
         body_timeout: float,
         is_exact: bool,
         end_sessions: SessionsEnder,
     ) -> None:
         self._end_sessions = end_sessions
         self._forward = forward
+        self._cors = cors
         self._receive = receive
         self._send = send
         self._body_timeout = body_timeout
@@ -141,6 +144,8 @@ class Transfer:
     async def _relay(self, exchange: Exchange) -> None:
         """Passes the answer on as it comes."""
         headers = response_headers(exchange.headers)
+        if self._cors:
+            headers = with_cors(headers, self._cors)
         if exchange.status == 204 or (exchange.status == 304 and not self._is_exact):
             headers = without_length(headers)
         self.status = exchange.status

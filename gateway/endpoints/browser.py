@@ -3,10 +3,12 @@
 Rules
 - HttpOnly, and sent to the token paths alone.
 - A request that would use the cookie comes from the site's own pages, or from origins that the
-  configuration names (Fetch metadata, RFC 6454). Clients other than browsers send neither field.
+  configuration names (Fetch metadata, RFC 6454): here, or in the `cors` of its route where that
+  lets credentials go along. Clients other than browsers send neither field.
 """
 
 from gateway.config import CookieConfig, IssuerConfig
+from gateway.cors import CREDENTIALS
 from gateway.errors import CrossSiteRefused
 from gateway.proxy import Call
 from gateway.request import RequestHead
@@ -52,7 +54,7 @@ class RefreshCookie:
         """Raises CrossSiteRefused for a request that another site's page has sent."""
         request = call.request
         origin = request.header(b"origin")
-        if origin is not None and origin in self._origins:
+        if origin is not None and (origin in self._origins or CREDENTIALS in request.cors):
             return
         site = request.header(b"sec-fetch-site")
         if site is not None and site not in _OWN_SITES:

@@ -3,7 +3,7 @@
 Rules
 - As the packages do: negotiation first, then the method, then the body; Authorization is ignored,
   but where it is the bearer's whose sessions are to end.
-- Preflights are the upstream's, which knows its origins.
+- Preflights are the upstream's, which knows its origins, where no route's `cors` answers them.
 - 401 means that the token is no good; what can't be told now is 503.
 """
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gateway.config import ConfigError, load
 from gateway.init.asking import InitError, ask_project
+from gateway.init.cross_origin import cors_doubt
 from gateway.init.document import Answers, document
 from gateway.init.found import signing_of
 from gateway.init.paths import is_worded_as_package, package_of, paths_of
@@ -56,8 +57,9 @@ def write_config(
         )
     if facts["script_name"]:
         warnings.append("FORCE_SCRIPT_NAME: paths here are those that the project itself sees")
-    if facts["cors"]:
-        warnings.append("corsheaders: answers of the gateway's own need `cors` on the routes below")
+    cross_origin = cors_doubt(facts)
+    if cross_origin:
+        warnings.append(cross_origin)
     answers = Answers(
         name=_name_of(directory),
         module=module,

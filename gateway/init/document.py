@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.init.cross_origin import cors_section
 from gateway.init.found import Signing
 from gateway.init.paths import KEYS, Paths
-from gateway.init.yaml_text import duration, entry, flag, text, texts
+from gateway.init.yaml_text import duration, entry, text, texts
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?"
 _HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _USUAL_NAMES = ("username", "email")
-_CORS = "corsheaders answers other origins' pages, which can't read the gateway's own 401"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +175,18 @@ def _routes(answers: Answers) -> Iterator[str]:
     yield "#   optional  a bad token is refused, none at all is left to the app: for views that let"
     yield "#             anonymous users in, and wherever it is not certain what they want"
     yield "#   none      passed on untouched: admin, pages with cookies, files, token paths"
+    cors = cors_section(answers.facts)
+    if cors:
+        yield "# `cors`: as django-cors-headers has it, for pages to read the gateway's own 401."
     yield "routes:"
     *lines, (rest, auth) = answers.paths.routes
+    shared = f", cors: &pages {cors}" if cors else ""
     for path, kind in lines:
-        yield f"  - {_route(path, kind, name)}"
-    socket = ", websocket: true" if _has_sockets(answers.facts) else ""
+        yield f"  - {_route(path, kind, name, shared)}"
+        shared = ", cors: *pages" if cors else ""
+    sockets = ", websocket: true" if _has_sockets(answers.facts) else ""
     yield "  # Everything else, and whatever the project gets next:"
-    yield f"  - {_route(rest, auth, name, socket)}"
-    cors = answers.facts["cors"]
-    if cors:
-        yield f"    # {_CORS}."
-        yield "    # Say the same at each route here, in the app's stead:"
-        yield f"    # cors: {_cors(cors)}"
+    yield f"  - {_route(rest, auth, name, shared + sockets)}"
 
 
 def _route(path: str, auth: str, name: str, more: str = "") -> str:
@@ -196,15 +196,6 @@ def _route(path: str, auth: str, name: str, more: str = "") -> str:
 
 def _has_sockets(facts: Mapping[str, Any]) -> bool:
     return bool({"channels", "daphne"} & set(facts["apps"]))
-
-
-def _cors(cors: Mapping[str, Any]) -> str:
-    origins = ["*"] if cors["CORS_ALLOW_ALL_ORIGINS"] else (cors["CORS_ALLOWED_ORIGINS"] or [])
-    credentials = flag(cors["CORS_ALLOW_CREDENTIALS"])
-    return (
-        f"{{origins: {texts(origins)}, headers: [Authorization, Content-Type], "
-        f"methods: [GET, POST, PUT, PATCH, DELETE], credentials: {credentials}}}"
-    )
 
 
 def allowed_hosts(named: list[str]) -> list[str]:

@@ -36,6 +36,7 @@ SETTINGS = {
         " JWT_GET_USER_SECRET_KEY JWT_RESPONSE_PAYLOAD_HANDLER"
     ).split(),
 }
+CORS_MIDDLEWARE = "corsheaders.middleware.CorsMiddleware"
 KEYS = {
     SIMPLEJWT: {"signing": "SIGNING_KEY", "verifying": "VERIFYING_KEY"},
     JWT: {
@@ -68,10 +69,6 @@ def facts(environ: dict[str, str]) -> dict[str, Any]:
     from django.urls import get_resolver
 
     packages = {name: package_facts(name, environ) for name in (SIMPLEJWT, JWT) if has(name)}
-    cors = {
-        name: plain(getattr(settings, name, None))
-        for name in ("CORS_ALLOWED_ORIGINS", "CORS_ALLOW_ALL_ORIGINS", "CORS_ALLOW_CREDENTIALS")
-    }
     return {
         "urlconf": str(settings.ROOT_URLCONF),
         "versions": {
@@ -88,8 +85,24 @@ def facts(environ: dict[str, str]) -> dict[str, Any]:
         "username_field": str(get_user_model().USERNAME_FIELD),
         "believes_proxy": bool(settings.SECURE_PROXY_SSL_HEADER or settings.SECURE_SSL_REDIRECT),
         "script_name": str(settings.FORCE_SCRIPT_NAME or ""),
-        "cors": cors if has("corsheaders") and "corsheaders" in settings.INSTALLED_APPS else None,
+        "cors": cors_facts() if CORS_MIDDLEWARE in settings.MIDDLEWARE else None,
         "patterns": list(patterns(get_resolver())) if has("rest_framework") else [],
+    }
+
+
+def cors_facts() -> dict[str, Any]:
+    conf = importlib.import_module("corsheaders.conf").conf  # with the package's defaults
+    regexes = [getattr(one, "pattern", one) for one in conf.CORS_ALLOWED_ORIGIN_REGEXES]
+    return {
+        "origins": plain(conf.CORS_ALLOWED_ORIGINS),
+        "allows_all": bool(conf.CORS_ALLOW_ALL_ORIGINS),
+        "regexes": plain(regexes),
+        "paths": str(getattr(conf.CORS_URLS_REGEX, "pattern", conf.CORS_URLS_REGEX)),
+        "credentials": bool(conf.CORS_ALLOW_CREDENTIALS),
+        "headers": plain(conf.CORS_ALLOW_HEADERS),
+        "methods": plain(conf.CORS_ALLOW_METHODS),
+        "exposed": plain(conf.CORS_EXPOSE_HEADERS),
+        "max_age": int(conf.CORS_PREFLIGHT_MAX_AGE or 0),
     }
 
 

@@ -29,10 +29,6 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1000:.6f}".rstrip("0").rstrip(".") + "ms"
 
 
-def flag(value: object) -> str:
-    return "true" if value else "false"
-
-
 def entry(key: str, value: str, comment: str = "", *, width: int = 42) -> str:
     """`key: value   # comment`, the comments of a block in one column."""
     written = f"{key}: {value}"

@@ -5,11 +5,11 @@ redis://  rediss://  unix://  redis+sentinel://h1,h2/name/0  redis+cluster://h1,
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.asyncio.connection import AbstractConnection
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
 
 Host = tuple[str, int]
 
@@ -43,13 +43,13 @@ class StoreAddress:
     def __str__(self) -> str:
         return self.path or ",".join(f"{host}:{port}" for host, port in self.hosts)
 
-    def connection(self, host: Host | None, *, timeout: float) -> AbstractConnection:
+    def connection(self, host: Host | None, *, timeout: float) -> "AbstractConnection":
         """A connection to one of the store's servers, not open yet."""
         options = self._options(timeout)
         options |= {"db": self.database, "username": self.username, "password": self.password}
         return self._connection(host, options)
 
-    def sentinel_connection(self, host: Host, *, timeout: float) -> AbstractConnection:
+    def sentinel_connection(self, host: Host, *, timeout: float) -> "AbstractConnection":
         return self._connection(host, self._options(timeout) | {"password": self.sentinel_password})
 
     def _options(self, timeout: float) -> dict[str, Any]:
@@ -57,7 +57,10 @@ class StoreAddress:
         # a timer for each part of it would only cost.
         return {"socket_timeout": None, "socket_connect_timeout": timeout, "protocol": 2}
 
-    def _connection(self, host: Host | None, options: dict[str, Any]) -> AbstractConnection:
+    def _connection(self, host: Host | None, options: dict[str, Any]) -> "AbstractConnection":
+        # Here, for a URL is also read where nobody connects.
+        from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
+
         if host is None:
             return UnixDomainSocketConnection(path=self.path, **options)
         if self.is_encrypted:

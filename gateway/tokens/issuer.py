@@ -1,10 +1,8 @@
 """One issuer at run time: its keys, its verifier, and the tokens that are minted in its form."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
-
-import httpx
 
 from gateway.config import IssuerConfig
 from gateway.identity import Identity
@@ -14,6 +12,9 @@ from gateway.tokens.keys import KeyMaterialError, KeySet, load_keys
 from gateway.tokens.minting import FORMS, Order
 from gateway.tokens.session_claims import BACKDATED
 from gateway.tokens.verifier import Verifier
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Issuer:
@@ -42,14 +43,16 @@ class Issuer:
         name: str,
         config: IssuerConfig,
         *,
-        client: httpx.AsyncClient,
+        client: "httpx.AsyncClient | None",
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> "Issuer":
-        """The issuer of these settings; raises KeyMaterialError. `client` fetches jwk_url."""
+        """The issuer of these settings; raises KeyMaterialError. `client` fetches jwk_url, and may
+        be None where there is none."""
         keys = load_keys(config, name=name)
         source = None
         if config.jwk_url is not None:
+            assert client is not None
             source = JwksSource(
                 config.jwk_url,
                 issuer=name,

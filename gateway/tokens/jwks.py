@@ -15,12 +15,13 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from gateway.errors import KeysUnavailable
 from gateway.tokens.keys import Key, key_from_jwk, matching_keys
+
+if TYPE_CHECKING:
+    import httpx
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -65,6 +66,13 @@ class _Lookup:
     absent: frozenset[str | None]
 
 
+def key_client() -> "httpx.AsyncClient":
+    """What sources fetch with; whoever needs none is spared the 8 MB of its library."""
+    import httpx
+
+    return httpx.AsyncClient(follow_redirects=False, trust_env=False)
+
+
 class JwksSource:
     """The keys at one URL. Reading is synchronous; only `refresh` and `run` wait."""
 
@@ -74,7 +82,7 @@ class JwksSource:
         *,
         issuer: str,
         algorithms: tuple[str, ...],
-        client: httpx.AsyncClient,
+        client: "httpx.AsyncClient",
         monotonic: Callable[[], float],
         wall: Callable[[], float],
     ) -> None:
@@ -99,7 +107,9 @@ class JwksSource:
         return bool(self._keys)
 
     def inherit(self, other: "JwksSource") -> None:
-        """Begins with what another source of the same settings has: keys, and its budget."""
+        """Begins with what another source has of the same place: keys, and its budget."""
+        if (other._url, other._algorithms) != (self._url, self._algorithms):
+            return
         self._keys, self._jwks = other._keys, other._jwks
         self._starts, self._ended = other._starts, other._ended
         self._loaded, self._failed = other._loaded, other._failed
@@ -159,6 +169,8 @@ class JwksSource:
         return wait
 
     async def _fetch(self) -> None:
+        import httpx  # who has a client has it loaded
+
         self._starts.append(self._monotonic())
         started = self._wall()
         # Who asks while the answer is on its way may ask for a key that is younger than it.
@@ -189,7 +201,7 @@ class JwksSource:
                 timeout=TIMEOUT,
             ) as response,
         ):
-            if response.status_code != httpx.codes.OK:
+            if response.status_code != 200:
                 raise ValueError(f"status {response.status_code}")
             async for chunk in response.aiter_bytes():
                 body += chunk

@@ -14,6 +14,7 @@ from binascii import a2b_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from gateway.errors import Flaw
@@ -23,6 +24,16 @@ MAX_CLAIM_DEPTH = 32
 
 # Made once: with separators json.dumps makes an encoder for each call.
 _json = json.JSONEncoder(separators=(",", ":")).encode
+# json makes new names for each token, which are a fifth of what a verified one takes in memory.
+_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        name: name
+        for name in (
+            *("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "typ", "azp", "scope", "client_id"),
+            *("token_type", "user_id", "username", "email", "orig_iat", "orig_jti", "sid", "gen"),
+        )
+    }
+)
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 
@@ -83,7 +94,7 @@ class CompactToken:
             and _depth(claims) > MAX_CLAIM_DEPTH
         ):
             raise FlawError(Flaw.INVALID)
-        return claims
+        return {_NAMES.get(name, name): value for name, value in claims.items()}
 
 
 def serialize(header: Mapping[str, Any], claims: Mapping[str, Any]) -> bytes:

@@ -12,14 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from jwt.algorithms import Algorithm, ECAlgorithm, get_default_algorithms
-from jwt.exceptions import PyJWTError
-from jwt.utils import der_to_raw_signature
-
 from gateway.config import IssuerConfig
+from gateway.tokens.algorithms import UnfitKey, algorithm_of
 
 FAMILIES: Mapping[str, str] = MappingProxyType(
     {
@@ -30,7 +24,6 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
     }
 )
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
-_IMPLEMENTATIONS: Mapping[str, Algorithm] = MappingProxyType(get_default_algorithms())
 _MIN_RSA_BITS = 2048
 _KEY_FILE_MARKS = (b"-----BEGIN", b"---- BEGIN", b"ssh-", b"ecdsa-sha2-")
 
@@ -52,25 +45,19 @@ class Key:
     key_id: str | None = None
 
     def verifies(self, algorithm: str, signing_input: bytes, signature: bytes) -> bool:
-        return _IMPLEMENTATIONS[algorithm].verify(signing_input, self.material, signature)
+        return algorithm_of(algorithm).verify(signing_input, self.material, signature)
 
     def sign(self, algorithm: str, signing_input: bytes) -> bytes:
         """The signature: the same each time (ECDSA as in RFC 6979), but for PS256 to PS512."""
-        implementation = _IMPLEMENTATIONS[algorithm]
-        if isinstance(implementation, ECAlgorithm):
-            scheme = ec.ECDSA(implementation.hash_alg(), deterministic_signing=True)
-            der = self.material.sign(signing_input, scheme)
-            return der_to_raw_signature(der, self.material.curve)
-        return implementation.sign(signing_input, self.material)
+        return algorithm_of(algorithm).sign(signing_input, self.material)
 
     def secret(self) -> bytes:
         """What only the holder of this signing key knows, for keys that derive from it."""
         if isinstance(self.material, bytes):
             return self.material
-        encoded: bytes = self.material.private_bytes(
-            Encoding.DER, PrivateFormat.PKCS8, NoEncryption()
-        )
-        return encoded
+        from gateway.tokens.asymmetric import encoded  # whoever has such a key has it loaded
+
+        return encoded(self.material)
 
     def public(self) -> "Key":
         """The half that verifies; an HMAC secret is both."""
@@ -157,10 +144,10 @@ def key_from_jwk(jwk: Mapping[str, Any], algorithms: tuple[str, ...]) -> Key | N
     if not allowed:
         return None
     try:
-        material = _IMPLEMENTATIONS[allowed[0]].from_jwk(dict(jwk))
-        fitting = frozenset(a for a in allowed if _misfit(a, material) is None)
-    except (PyJWTError, ValueError, TypeError, KeyError, UnsupportedAlgorithm):
+        material = algorithm_of(allowed[0]).from_jwk(jwk)
+    except UnfitKey:
         return None
+    fitting = frozenset(a for a in allowed if _misfit(a, material) is None)
     return Key(fitting, material, jwk.get("kid")).public() if fitting else None
 
 
@@ -186,8 +173,8 @@ def _load(text: str, algorithms: tuple[str, ...], setting: str, name: str) -> Ke
     misfit = ""
     for algorithm in algorithms:
         try:
-            prepared = _IMPLEMENTATIONS[algorithm].prepare_key(text)
-        except (PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
+            prepared = algorithm_of(algorithm).prepare(text)
+        except UnfitKey:
             misfit = misfit or f"is not a key that fits {algorithm}"
             continue
         problem = _misfit(algorithm, prepared)
@@ -197,7 +184,6 @@ def _load(text: str, algorithms: tuple[str, ...], setting: str, name: str) -> Ke
         else:
             misfit = problem
     if not fitting:
-        # What the libraries say may quote the key, so it is not chained.
         raise KeyMaterialError(f"{where} {misfit}", setting)
     return Key(frozenset(fitting), material)
 

@@ -15,7 +15,6 @@ def a_round(
     p99: float = 2.0,
     failures: int = 0,
     peak_memory: int = 90_000_000,
-    load_cpu: float = 20.0,
     instructions: float | None = None,
 ) -> Round:
     return Round(
@@ -23,7 +22,6 @@ def a_round(
         requests_per_second=per_second,
         cpu_us_per_request=cpu,
         kernel_share=0.6,
-        load_us_per_request=load_cpu,
         p50_ms=p50,
         p99_ms=p99,
         failures=failures,

@@ -27,3 +27,10 @@ def test_dots_go_from_the_cheapest_to_the_dearest() -> None:
 
 def test_a_run_without_rounds_has_an_empty_plot() -> None:
     assert not list(ElementTree.fromstring(plot({})).iter(f"{SVG}circle"))
+
+
+def test_a_peer_whose_cpu_was_not_found_is_left_out() -> None:
+    drawn = ElementTree.fromstring(
+        plot({"gateway": [a_round(cpu=20)], "caddy": [a_round(cpu=0), a_round(cpu=9)]})
+    )
+    assert len(list(drawn.iter(f"{SVG}circle"))) == 1

@@ -100,16 +100,17 @@ def test_memory_is_the_highest_peak_of_all_rounds() -> None:
     assert cells[2].startswith("**no**: 95.0 MB in the first round")
 
 
-def test_two_workers_are_judged_by_the_room_that_the_load_leaves_them() -> None:
+def test_two_workers_that_share_a_core_with_the_load_tell_what_a_request_costs_them() -> None:
     rounds = {
         "many-tokens": {
-            "gateway": [a_round(per_second=20_000, cpu=50, load_cpu=30)],
-            "gateway-2w": [a_round(per_second=24_000)],
+            "gateway": [a_round(per_second=20_000, cpu=50)],
+            "gateway-2w": [a_round(per_second=24_000, cpu=55)],
         }
     }
     shared = row(results(rounds), "two workers")
     assert shared[1] == "1.2 ×"
-    assert "room for 1.25 × at most" in shared[2]
+    assert shared[2].startswith("**no**: the second worker shares its core with wrk")
+    assert "a request costs 1.1 × one worker's CPU" in shared[2]
     alone = row(results(rounds, is_second_core_shared=False), "two workers")
     assert alone[2] == "**no**"
 

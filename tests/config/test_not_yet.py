@@ -13,7 +13,6 @@ NOT_YET = [
             "identity": "identity: drf_token",
         }.items()
     ),
-    ("route", "{path: /, cors: {origins: ['*']}, @TO}", "8: routes[0].cors"),
     ("admin", "{token: abc}", "9: admin.token"),
     ("tracing", "{otlp_endpoint: 'http://otel:4318'}", "11: tracing.otlp_endpoint"),
 ]
@@ -35,11 +34,3 @@ def test_workers_without_a_shared_store_are_told_of_redis(tmp_path: Path) -> Non
 
     assert fault.startswith("config.yaml:1: server.workers: ")
     assert "Redis" in fault
-
-
-def test_cors_credentials_need_named_origins(tmp_path: Path) -> None:
-    route = "{path: /, cors: {origins: ['*'], credentials: true}, @TO}"
-
-    assert "config.yaml:8: routes[0].cors.credentials: needs named origins, not *" in faults_of(
-        tmp_path, file_with(route=route)
-    )

@@ -148,7 +148,7 @@ upstreams:
   y: {servers: [https://h], retries: 5}
 routes:
   - {path: /a, issuers: [a], upstream: x}
-  - {path: /a/b, issuers: [a, c], upstream: z, cors: {origins: ['*']}}
+  - {path: /a/b, issuers: [a, c], upstream: z, cors: {origins: ['*'], credentials: true}}
   - {path: a, auth: yes, upstream: x}
   - {path: /c, issuers: 5, upstream: z}
   - {path: /a, methods: [get], issuers: [a], upstream: x}
@@ -171,8 +171,8 @@ routes:
         (8, "upstreams.y.servers[0].url"),
         (11, "routes[1].upstream"),
         (11, "routes[1].issuers[1]"),
+        (11, "routes[1].cors.credentials"),
         (11, "routes[1].path"),
-        (11, "routes[1].cors"),
         (12, "routes[2].path"),
         (12, "routes[2].auth"),
         (13, "routes[3].issuers"),

@@ -1,6 +1,7 @@
 """The life of a client connection."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,15 @@ async def test_a_body_is_not_the_heads_business(before: Opened) -> None:
         await client.send(b"bc")
         assert (await client.head()).startswith(b"HTTP/1.1 200 OK")
         await client.close()
+
+
+async def test_a_crowd_of_clients_is_taken_in_few_turns_of_the_loop(before: Opened) -> None:
+    async with before(answering(OK)) as (gateway, _):
+        crowd = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(64)]
+        turns = 0
+        while len(gateway.server.server_state.connections) < len(crowd):
+            assert turns < len(crowd) / 4, "one a turn: a loaded gateway lets the last ones wait"
+            await asyncio.sleep(0)
+            turns += 1
+        for client in crowd:
+            client.close()

@@ -7,6 +7,7 @@ import pytest
 
 from tests.endpoints.conftest import Driving
 from tests.endpoints.driving import (
+    CONFIG,
     LOGIN,
     LOGOUT,
     LOGOUT_ALL,
@@ -334,6 +335,31 @@ async def test_only_the_sites_own_pages_use_the_cookie(
         assert heard.said == {"detail": "You do not have permission to perform this action."}
         assert gateway.app.asked == []
         assert (await gateway.ask(REFRESH, b"", sent(token))).status == 200
+
+
+CROSSED = [
+    ("https://spa.example", "credentials: true", True),
+    ("https://spa.example", "credentials: false", False),
+    ("https://evil.example", "credentials: true", False),
+    ("null", "credentials: true", False),
+]
+
+
+@pytest.mark.parametrize(("origin", "credentials", "is_taken"), CROSSED)
+@pytest.mark.parametrize("path", [REFRESH, LOGOUT_ALL, LOGIN])
+async def test_a_page_that_cors_lets_send_cookies_uses_the_cookie(
+    driving: Driving, path: str, origin: str, credentials: str, is_taken: bool
+) -> None:
+    cors = f"cors: {{{{origins: [https://spa.example], {credentials}}}}}"
+    config = CONFIG.replace("path: /,", f"path: /, {cors},")
+    headers = [("origin", origin), ("sec-fetch-site", "cross-site")]
+    async with driving(app, config=config, issuer=COOKIE) as gateway:
+        body: object = {"username": "a", "password": "b"} if path == LOGIN else b""
+        heard = await gateway.ask(path, body, sent(pair()["refresh"]), *headers)
+        assert heard.status == (200 if is_taken else 403)
+        readable = origin == "https://spa.example"
+        assert heard["access-control-allow-origin"] == (origin if readable else None)
+        assert heard.cookies == [] or is_taken
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,13 @@ import pytest
 from examples.processes import Processes
 from tests.factories import SECRET
 from tests.faults.figures import Figure, Figures
+from tests.integration.conftest import (  # noqa: F401 - fixtures of this folder too
+    children,
+    run_echo,
+    run_gateway,
+    start_app,
+    students,
+)
 from tests.integration.servers import RunningGateway, start_gateway
 from tests.redis_servers import RedisServer, redis_server
 from tests.servers import answering, scripted
@@ -63,12 +70,12 @@ def run_workers(upstream: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
     monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
     number = iter(range(1000))
-    with Processes() as children:
+    with Processes() as started:
 
         def start(config: dict[str, Any]) -> RunningGateway:
             directory = tmp_path / f"worker{next(number)}"
             directory.mkdir()
-            return start_gateway(config, directory=directory, children=children)
+            return start_gateway(config, directory=directory, children=started)
 
         def run(store: str, *changes: dict[str, Any]) -> list[RunningGateway]:
             configs = [worker_config(upstream, store, change) for change in changes or ({}, {})]

@@ -87,13 +87,9 @@ def run_echo(
 ) -> Callable[..., RunningEcho]:
     """Starts an echo app, which runs in the environment of students."""
 
-    def run(keep_alive: int = 2) -> RunningEcho:
-        return start_echo(
-            students.example.python,
-            directory=tmp_path_factory.mktemp("echo"),
-            children=children,
-            keep_alive=keep_alive,
-        )
+    def run(*, directory: Path | None = None, **how: int) -> RunningEcho:
+        directory = directory or tmp_path_factory.mktemp("echo")
+        return start_echo(students.example.python, directory=directory, children=children, **how)
 
     return run
 

@@ -2,9 +2,12 @@
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +94,21 @@ class RunningEcho:
 
     process: Process
     address: str
-    deaths: Path  # the methods of the requests that killed a worker, one a line
+    directory: Path
+
+    @property
+    def deaths(self) -> Path:
+        """The methods of the requests that killed a worker, one a line."""
+        return self.directory / "deaths"
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def entries(self) -> Counter[str]:
+        """How often each name was entered into the database."""
+        with closing(sqlite3.connect(self.directory / "entries.sqlite3")) as database:
+            return Counter(name for (name,) in database.execute("SELECT name FROM entries"))
 
     def worker(self) -> int:
         """The process id of Gunicorn's one worker."""
@@ -144,26 +161,38 @@ def _write(file: Path, config: Mapping[str, Any]) -> None:
 
 
 def start_echo(
-    python: Path, *, directory: Path, children: Processes, keep_alive: int = 2
+    python: Path,
+    *,
+    directory: Path,
+    children: Processes,
+    keep_alive: int = 2,
+    workers: int = 1,
+    threads: int = 16,
+    port: int = 0,
 ) -> RunningEcho:
     """The echo app under Gunicorn, one worker of many threads, in the environment of `python`.
 
-    It takes header names with underscores too: nothing but the gateway stands in the way of them.
+    With one thread it is Gunicorn's sync worker. It takes header names with underscores too:
+    nothing but the gateway stands in the way of them.
     """
     process = children.start(
         "echo",
         [
-            python, "-B", "-m", "gunicorn", "--bind", "127.0.0.1:0", "--no-control-socket",
-            "--threads", "16", "--keep-alive", str(keep_alive), "--header-map", "dangerous",
-            "project",
+            python, "-B", "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--no-control-socket",
+            "--workers", str(workers), "--threads", str(threads),
+            "--keep-alive", str(keep_alive), "--header-map", "dangerous", "project",
         ],
         log=directory / "echo.log",
         cwd=ROOT / "tests" / "integration" / "echo",
-        env={**os.environ, "ECHO_DEATHS": str(directory / "deaths")},
+        env={
+            **os.environ,
+            "ECHO_DEATHS": str(directory / "deaths"),
+            "ECHO_DATABASE": str(directory / "entries.sqlite3"),
+        },
     )  # fmt: skip
     found = process.wait_for(lambda: re.search(r"Listening at: (http://\S+)", process.output()))
     process.wait_for(lambda: status_of(found[1]))
-    return RunningEcho(process, found[1], directory / "deaths")
+    return RunningEcho(process, found[1], directory)
 
 
 class KeptConnection:

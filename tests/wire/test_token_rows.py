@@ -39,7 +39,7 @@ ALL = [(run, row) for run in RUNS for row in run.rows()]
 PATH = "the gateway does not know the upstream's URLs; a route that wants a token wants it first"
 SLASHES = "a path that can be read in two ways is refused, and never folded"
 TRACE = "TRACE is refused everywhere: it would echo a client's credentials"
-CORS = "the CORS fields of the gateway's own answers wait for a route's `cors`"
+CORS = "the gateway's own answers have CORS fields on routes with `cors`, which this run has not"
 USER = "only the upstream knows its users; with `check_user` it is asked at a refresh"
 GRACE = (
     "within `refresh_grace` the token before the newest one stands: who refreshes twice at a time, "

@@ -2,14 +2,18 @@
 
 It runs in an example's environment under Gunicorn. Requests to `/hold/` and `/drip/` stay in
 flight until somebody asks for `/release/`, so that tests need not guess at times. `/die/` leaves a
-line in the file ECHO_DEATHS and kills its worker, which Gunicorn then replaces.
+line in the file ECHO_DEATHS and kills its worker, which Gunicorn then replaces. `/entries/NAME/`
+writes a row into the database ECHO_DATABASE each time that it runs.
 """
 
+import contextlib
 import hashlib
 import os
 import random
 import signal
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,6 +69,19 @@ def die(request: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def nap(request: Any, milliseconds: int) -> Any:
+    time.sleep(milliseconds / 1000)
+    return JsonResponse({}, headers={"Content-Length": "2"})
+
+
+def enter(request: Any, name: str) -> Any:
+    place = os.environ["ECHO_DATABASE"]
+    with contextlib.closing(sqlite3.connect(place, timeout=30, isolation_level=None)) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS entries (name TEXT)")
+        database.execute("INSERT INTO entries VALUES (?)", [name])
+    return JsonResponse({}, status=201, headers={"Content-Length": "2"})
+
+
 def download(request: Any, mebibytes: int) -> Any:
     source = random.Random(mebibytes)
     pieces = (source.randbytes(MEBIBYTE) for _ in range(mebibytes))
@@ -85,6 +102,8 @@ urlpatterns = [
     path("held/<int:number>/", held),
     path("release/", release),
     path("die/", die),
+    path("nap/<int:milliseconds>/", nap),
+    path("entries/<str:name>/", enter),
     path("download/<int:mebibytes>/", download),
     path("upload/", upload),
     re_path(r"^studentapi(?:/.*)?\Z", echo, {"view": "protected"}),
