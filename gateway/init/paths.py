@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.init.asking import InitError
 from gateway.init.found import JWT, SIMPLEJWT, Signing
-from gateway.init.routes import Line, plan
+from gateway.init.routes import Line, is_writable, plan
 
 KEYS = ("obtain", "refresh", "verify", "blacklist")
 
@@ -65,7 +65,7 @@ def _claim(paths: Paths, view: Mapping[str, Any], signing: Signing) -> None:
     why = None
     if kind != "verify" and kind != "blacklist" and bool(sliding) != signing.is_sliding:
         why = "AUTH_TOKEN_CLASSES says that its tokens are not the API's only ones"
-    elif view["is_open"] or any(c in path for c in "?# "):
+    elif view["is_open"] or not is_writable(path):
         why = "its path varies"
     elif kind == "refresh" and not signing.refreshes:
         why = "JWT_ALLOW_REFRESH is off"

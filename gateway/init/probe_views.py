@@ -27,6 +27,9 @@ TOKEN_VIEWS = {
     "VerifyJSONWebTokenView": "verify",
     "BlacklistView": "blacklist",
 }
+# How a pattern goes on behind its literal beginning: not at all, with a slash or without it, with
+# whatever the client likes (a regular expression without its `$`), with more that is asked for.
+WHOLE, EITHER, UNBOUND, OPEN = "whole", "either", "unbound", "open"
 # A view with one of these of its own may ask, or refuse, in a way of its own.
 WAYS = (
     "dispatch initial initialize_request get_authenticators get_permissions check_permissions"
@@ -41,22 +44,21 @@ def patterns(resolver: Any, prefix: str = "", is_open: bool = False) -> Iterator
     `is_open`: something follows that beginning, such as a number.
     """
     for entry in resolver.url_patterns:
-        for literal, is_whole, is_either in beginnings(entry.pattern):
+        for literal, ending in beginnings(entry.pattern):
             path = prefix if is_open else prefix + literal
-            below = is_open or not is_whole
+            below = is_open or ending == OPEN
             if hasattr(entry, "url_patterns"):
                 yield from patterns(entry, path, below)
-            else:
-                yield {
-                    "path": "/" + path,
-                    "is_open": below,
-                    "is_either": is_either,
-                    **view_facts(entry.callback),
-                }
+                continue
+            facts = view_facts(entry.callback)
+            facts.update(path="/" + path, is_open=below, is_either=ending == EITHER)
+            yield facts
+            if ending == UNBOUND and not below:
+                yield {**facts, "is_open": True, "token": None}
 
 
-def beginnings(pattern: Any) -> list[tuple[str, bool, bool]]:
-    """The literal beginning, whether that is all, and whether its last slash may be left out."""
+def beginnings(pattern: Any) -> list[tuple[str, str]]:
+    """The literal texts that a pattern may begin with, and what follows."""
     from django.conf import settings
 
     if hasattr(pattern, "prefix_default_language"):  # i18n_patterns
@@ -65,14 +67,14 @@ def beginnings(pattern: Any) -> list[tuple[str, bool, bool]]:
             for code, _ in settings.LANGUAGES
         ]
         codes.sort(key=lambda code: code not in ("", settings.LANGUAGE_CODE))
-        return [(code + "/" if code else "", True, False) for code in codes]
+        return [(code + "/" if code else "", WHOLE) for code in codes]
     if hasattr(pattern, "_route"):
         route = str(pattern._route)
-        return [(route.partition("<")[0], "<" not in route, False)]
-    return [of_regex(str(pattern._regex), getattr(pattern, "_is_endpoint", False))]
+        return [(route.partition("<")[0], OPEN if "<" in route else WHOLE)]
+    return [of_regex(str(pattern._regex))]
 
 
-def of_regex(regex: str, is_endpoint: bool) -> tuple[str, bool, bool]:
+def of_regex(regex: str) -> tuple[str, str]:
     rest = regex[1:] if regex.startswith("^") else regex
     literal = ""
     while True:
@@ -81,11 +83,11 @@ def of_regex(regex: str, is_endpoint: bool) -> tuple[str, bool, bool]:
             break
         literal += found.group(1) or found.group(2)
         rest = rest[found.end() :]
-    is_either = rest in ("/?$", r"/?\Z", "/?")
-    if is_either:
-        literal += "/"
-    # Without `$` an endpoint takes what follows too; the path that is meant is the literal one.
-    return literal, is_either or rest in ("", "$", r"\Z"), is_either
+    if rest in ("/?$", r"/?\Z", "/?"):
+        return literal + "/", EITHER
+    if rest in ("", "$", r"\Z"):
+        return literal, WHOLE if rest else UNBOUND
+    return literal, OPEN
 
 
 def view_facts(callback: Any) -> dict[str, Any]:

@@ -57,6 +57,11 @@ def plan(views: Iterable[tuple[str, bool, str]]) -> list[Line]:
     return [*_below(root, "", rest), ("/", rest)]
 
 
+def is_writable(path: str) -> bool:
+    """Whether a path can stand in the file as it is."""
+    return _UNWRITABLE.search(path) is None
+
+
 def _put(root: _Node, path: str, is_open: bool, auth: str) -> None:
     unwritable = _UNWRITABLE.search(path)
     if unwritable is not None:

@@ -114,6 +114,10 @@ def test_who_words_a_refusal_in_another_way_words_it_itself(
     assert "warning: the app's errors are its own, or in another language" in project.init().said
 
 
+def test_a_regular_expression_without_its_end_takes_what_follows(project: Project) -> None:
+    assert written(project, 're_path(r"^hook/", page)') == {"/hook/": "none", "/": "optional"}
+
+
 def test_one_answer_below_a_beginning_is_one_prefix(project: Project) -> None:
     before = """
 class Items(ViewSet):
