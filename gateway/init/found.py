@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, get_args
 
+from gateway.config import IssuerConfig
 from gateway.config.issuer import Algorithm
 from gateway.init.asking import InitError
 
@@ -66,6 +67,12 @@ def signing_of(facts: Mapping[str, Any], package: str) -> Signing:
         raise InitError(
             f"tokens are signed by {signing.algorithm}, which the gateway does not take"
         )
+    known = IssuerConfig.model_validate({"profile": signing.profile}).profile_version
+    if signing.version and signing.version.split(".")[0] != known.split(".")[0]:
+        signing.warnings.append(
+            f"{signing.package} {signing.version} is worded as {known}, the release that is known"
+        )
+        signing.version = None
     key = signing.keys.get("secret") or signing.keys.get("signing")
     if any(one and one["is_several"] for one in signing.keys.values()):
         signing.warnings.append("there are several keys: list them all under verifying_key")

@@ -44,8 +44,15 @@ def paths_of(facts: Mapping[str, Any], package: str, signing: Signing) -> Paths:
     paths = Paths(endpoints=dict.fromkeys(KEYS), routes=[])
     views = facts["patterns"]
     mine = [view for view in views if view["token"] and view["token"]["package"] == package]
+    left: dict[tuple[str, str], list[str]] = {}
     for view in mine:
-        _claim(paths, view, signing)
+        kind = view["token"]["kind"].partition("_")[0]
+        why = _claim(paths, kind, view, signing)
+        if why is not None:
+            left.setdefault((kind, why), []).append(view["path"])
+    for (kind, why), (first, *more) in left.items():
+        where = f"{first} and {len(more)} more stay" if more else f"{first} stays"
+        paths.warnings.append(f"{kind} at {where} the app's: {why}")
     others = {view["takes_tokens_of"] for view in views} | {
         view["token"]["package"] for view in views if view["token"]
     }
@@ -58,29 +65,26 @@ def paths_of(facts: Mapping[str, Any], package: str, signing: Signing) -> Paths:
     return paths
 
 
-def _claim(paths: Paths, view: Mapping[str, Any], signing: Signing) -> None:
+def _claim(paths: Paths, kind: str, view: Mapping[str, Any], signing: Signing) -> str | None:
     """Take a token view's path for the gateway, or say why it stays the app's."""
     token, path = view["token"], view["path"]
-    kind, _, sliding = token["kind"].partition("_")
-    why = None
-    if kind != "verify" and kind != "blacklist" and bool(sliding) != signing.is_sliding:
-        why = "AUTH_TOKEN_CLASSES says that its tokens are not the API's only ones"
-    elif view["is_open"] or not is_writable(path):
-        why = "its path varies"
-    elif kind == "refresh" and not signing.refreshes:
-        why = "JWT_ALLOW_REFRESH is off"
-    elif kind != "obtain" and not (token["is_as_packaged"] and signing.answers_alone):
-        why = "it is the project's own, or answers in a way of its own"
-    elif paths.endpoints[kind] is not None:
-        why = f"an issuer has one path for {kind}, which is {paths.endpoints[kind]}"
-    if why is not None:
-        paths.warnings.append(f"{kind} at {path} stays the app's: {why}")
-        return
+    is_sliding = token["kind"].endswith("_sliding")
+    if kind in ("obtain", "refresh") and is_sliding != signing.is_sliding:
+        return "AUTH_TOKEN_CLASSES says that its tokens are not the API's only ones"
+    if view["is_open"] or not is_writable(path):
+        return "its path varies"
+    if kind == "refresh" and not signing.refreshes:
+        return "JWT_ALLOW_REFRESH is off"
+    if kind != "obtain" and not (token["is_as_packaged"] and signing.answers_alone):
+        return "it is the project's own, or answers in a way of its own"
+    if paths.endpoints[kind] is not None:
+        return f"an issuer has one path for {kind}, which is {paths.endpoints[kind]}"
     paths.endpoints[kind] = path
     if view["is_either"]:
         paths.warnings.append(f"{path} is answered with its slash; without it, by a redirect")
     if token["is_throttled"] and kind != "obtain":
         paths.warnings.append(f"{path} has a throttle of the app's, which no longer sees {kind}")
+    return None
 
 
 def _views(

@@ -62,11 +62,11 @@ def beginnings(pattern: Any) -> list[tuple[str, str]]:
     from django.conf import settings
 
     if hasattr(pattern, "prefix_default_language"):  # i18n_patterns
-        codes = [
-            "" if code == settings.LANGUAGE_CODE and not pattern.prefix_default_language else code
-            for code, _ in settings.LANGUAGES
-        ]
-        codes.sort(key=lambda code: code not in ("", settings.LANGUAGE_CODE))
+        default, is_said = settings.LANGUAGE_CODE, pattern.prefix_default_language
+        codes = [code for code, _ in settings.LANGUAGES if is_said or code != default]
+        codes.sort(key=lambda code: code not in (default, default.partition("-")[0]))
+        if not is_said:
+            codes.insert(0, "")
         return [(code + "/" if code else "", WHOLE) for code in codes]
     if hasattr(pattern, "_route"):
         route = str(pattern._route)

@@ -1,5 +1,7 @@
 """`gateway init` reads the URLconf: which paths become endpoints, and what routes ask for."""
 
+import re
+
 import pytest
 
 from tests.init.conftest import Project
@@ -198,6 +200,24 @@ def test_other_languages_keep_their_own_token_paths(project: Project) -> None:
     assert done.issuer["endpoints"]["obtain"] == "/en-us/token/"
     assert done.routes["=/de/token/"] == "none"
     assert "obtain at /de/token/ stays the app's: an issuer has one path for obtain" in done.said
+
+
+def test_many_languages_are_one_warning(project: Project) -> None:
+    project.write(urls=f"{IMPORTS}\nurlpatterns = i18n_patterns({LOGIN})")
+    done = project.init()
+    (line,) = done.said.splitlines()
+    assert done.issuer["endpoints"]["obtain"] == "/en/token/"
+    assert re.search(r"obtain at /af/token/ and \d\d+ more stay the app's: ", line)
+
+
+def test_a_release_of_another_age_is_worded_as_the_known_one(project: Project) -> None:
+    project.write(
+        settings="import importlib.metadata\nimportlib.metadata.version = lambda name: '4.8.0'",
+        urls=f"{IMPORTS}\nurlpatterns = [{LOGIN}]",
+    )
+    done = project.init()
+    assert "profile_version" not in done.issuer
+    assert "djangorestframework-simplejwt 4.8.0 is worded as 5.5" in done.said
 
 
 SUBCLASSES = {
