@@ -37,7 +37,7 @@ async def allowed_hosts(server: CheckedServer, first: Seen) -> Finding:
         )
     asked = plan.named if plan.settings.preserve_host else hosts[:1]
     if not asked:
-        return subject.unknown(check, "no route names a host; this is asked for the names there")
+        return subject.unknown(check, "no route names a host that could be tried")
     refused = []
     for host in asked:
         seen = await server.probe.ask("GET", plan.first_path, host=host)

@@ -71,11 +71,13 @@ async def _examine_server(
         host, first = await find_host(plan, probe)
         probe.host = watching.host = host
         exposed = await exposure(address, subject)
+        redirect, scheme = await https_redirect(plan, probe, subject)
         server = CheckedServer(
             plan=plan,
             probe=probe,
             subject=subject,
-            guarded=await guarded_views(plan, probe),
+            scheme=scheme,
+            guarded=await guarded_views(plan, probe, scheme=scheme),
             is_exposed=exposed.severity in (Severity.ERROR, Severity.WARNING),
         )
         async with asyncio.TaskGroup() as group:
@@ -86,6 +88,7 @@ async def _examine_server(
             exposed,
             clock(first, subject, leeway=_leeway(plan, issuers)),
             await allowed_hosts(server, first),
+            redirect,
             *checked.result(),
             kept.result(),
         ]
@@ -100,9 +103,7 @@ async def _check(server: CheckedServer, issuers: Mapping[str, IssuerConfig]) -> 
     """What is asked one after the other; what was found is kept where the server falls silent."""
     found: list[Finding] = []
     try:
-        redirect, scheme = await https_redirect(server)
-        found.append(redirect)
-        login = await find_login(server.probe, scheme=scheme)
+        login = await find_login(server.probe, scheme=server.scheme)
         found.append(await csrf_origin(server, login))
         forged, believed = await forged_identity(server)
         found.append(forged)

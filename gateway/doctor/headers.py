@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from gateway.doctor.finding import Finding
 from gateway.doctor.login import LoginPage
-from gateway.doctor.plan import CheckedServer, Guarded, gateway_fields
+from gateway.doctor.plan import CheckedServer, Guarded
 from gateway.doctor.probe import Seen, Unanswered
 
 _NAME = "gateway-doctor"  # the user that is pretended
@@ -20,6 +20,8 @@ _USUAL = (
     *("Remote-User", "X-Remote-User", "X-Forwarded-User", "X-Auth-Request-User", "X-User"),
     *("X-User-Id", "X-Authenticated-User", "X-Forwarded-Email"),
 )
+# The form of a field was refused, or there were too many requests.
+_SAYS_NOTHING = (400, 429, 503)
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 _ONE_SPELLING = (
@@ -36,36 +38,37 @@ async def forged_identity(server: CheckedServer) -> tuple[Finding, dict[str, str
         return subject.unknown(check, "no path that refuses without a token", _name_a_path()), {}
     declared = dict(_forged(settings.identity_headers))
     if declared:
-        if not await _changes(server, view, declared):
+        change = await _changed(server, view, declared)
+        if change is None:
             return subject.unknown(
                 check,
                 f"GET {view.path} refuses user 1 and user {_NAME}, told by "
                 f"{', '.join(declared)}, as it refuses nobody; it may know neither",
             ), {}
-        return _believed(server, view, declared), declared
+        return _believed(server, view, declared, change), declared
     usual = {name: _value(name) for name in (*_USUAL, *server.plan.forgeable)}
-    if not await _changes(server, view, usual):
+    change = await _changed(server, view, usual)
+    if change is None:
         return subject.ok(check, f"GET {view.path} refuses, with {', '.join(usual)} as without"), {}
     believed = {
-        name: value for name, value in usual.items() if await _changes(server, view, {name: value})
+        name: value for name, value in usual.items() if await _changed(server, view, {name: value})
     }
     names = ", ".join(believed or usual)
     return subject.error(
         check,
-        f"GET {view.path} answers {view.refusal.status} without and otherwise with {names}; the "
-        "gateway passes these on, so any client may be anybody",
+        f"GET {view.path} answers {change} {names}; the gateway "
+        "passes these on, so any client may be anybody",
         f"let the app stop reading {names}; or, where it is meant to: identity: headers with "
         "identity_headers that name it, which takes away what clients send",
     ), believed or usual
 
 
-def _believed(server: CheckedServer, view: Guarded, declared: Mapping[str, str]) -> Finding:
+def _believed(
+    server: CheckedServer, view: Guarded, declared: Mapping[str, str], change: str
+) -> Finding:
     """The app reads what the gateway says, as is meant: all hangs on who else can say it."""
     check, subject, address = "forged_identity", server.subject, server.probe.address
-    told = (
-        f"GET {view.path} answers {view.refusal.status} without and otherwise with "
-        f"{', '.join(declared)}"
-    )
+    told = f"GET {view.path} answers {change} {', '.join(declared)}"
     if address.path is not None:
         return subject.info(
             check,
@@ -97,10 +100,10 @@ async def underscores(
     view = next(iter(server.guarded), None)
     if believed and view is not None:
         spelled = {name.replace("-", "_"): value for name, value in believed.items()}
-        if await _changes(server, view, spelled):
-            return subject.error(
-                check, f"GET {view.path} believes {', '.join(spelled)}", _ONE_SPELLING
-            )
+        change = await _changed(server, view, spelled)
+        if change is not None:
+            told = f"GET {view.path} answers {change} {', '.join(spelled)}"
+            return subject.error(check, told, _ONE_SPELLING)
         return subject.ok(check, f"{', '.join(spelled)} has no effect, and with dashes it has one")
     if login is None:
         return subject.unknown(
@@ -130,16 +133,20 @@ async def _underscored_csrf(server: CheckedServer, login: LoginPage) -> Finding:
     )
 
 
-async def _changes(server: CheckedServer, view: Guarded, fields: Mapping[str, str]) -> bool:
-    """Whether the view answers otherwise with these fields, each time the same way."""
-    told = {**gateway_fields(server.probe.host), **fields}
+async def _changed(server: CheckedServer, view: Guarded, fields: Mapping[str, str]) -> str | None:
+    """The statuses without and with these fields, where they change what the view answers."""
     try:
-        seen = await server.probe.ask("GET", view.path, told)
+        seen = await server.ask(view.path, fields)
+        if seen.status in _SAYS_NOTHING:
+            return None
+        if _told(seen) == _told(view.refusal):
+            return None
+        again = await server.ask(view.path)  # a refusal that is never the same proves nothing
     except Unanswered:
-        return False
-    if seen.status == 400:  # the server refused the form of a field
-        return False
-    return _told(seen) != _told(view.refusal)
+        return None
+    if seen.status == again.status and _told(again) != _told(view.refusal):
+        return None
+    return f"{again.status} without and {seen.status} with"
 
 
 def _told(seen: Seen) -> tuple[int, bytes]:

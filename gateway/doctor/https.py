@@ -8,18 +8,17 @@ trusts).
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from gateway.doctor.finding import Finding
+from gateway.doctor.finding import Finding, Subject
 from gateway.doctor.login import LoginPage
-from gateway.doctor.plan import CheckedServer, gateway_fields
-from gateway.doctor.probe import Seen
+from gateway.doctor.plan import CheckedServer, Plan, gateway_fields
+from gateway.doctor.probe import Probe, Seen
 
 _BELIEVE = 'SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") in Django\'s settings'
 
 
-async def https_redirect(server: CheckedServer) -> tuple[Finding, str]:
+async def https_redirect(plan: Plan, probe: Probe, subject: Subject) -> tuple[Finding, str]:
     """Whether a client that came by https is sent to https again; and the scheme that is served."""
-    check, subject, probe = "https_redirect", server.subject, server.probe
-    path = server.plan.first_path
+    check, path = "https_redirect", plan.first_path
     by_http = await probe.ask("GET", path, gateway_fields(probe.host, "http"))
     by_https = await probe.ask("GET", path, gateway_fields(probe.host, "https"))
     if _leads_to_https(by_https, path):
@@ -31,7 +30,7 @@ async def https_redirect(server: CheckedServer) -> tuple[Finding, str]:
         ), "http"
     if not _leads_to_https(by_http, path):
         return subject.ok(check, f"GET {path} is not redirected to https"), "http"
-    if not server.plan.is_behind_tls:
+    if not plan.is_behind_tls:
         return subject.error(
             check,
             f"GET {path} is redirected to https, and no proxy is trusted to say that a client came "

@@ -1,6 +1,6 @@
 """What is asked of an upstream, and by which name: read off the routes that lead there."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.config import Config, RouteConfig, ServerAddress, UpstreamConfig
@@ -60,8 +60,14 @@ class CheckedServer:
     plan: Plan
     probe: Probe
     subject: Subject
+    scheme: str  # by which clients are served, and not redirected
     guarded: tuple[Guarded, ...]
     is_exposed: bool  # whether others than this machine can reach it
+
+    async def ask(self, path: str, fields: Mapping[str, str] | None = None) -> Seen:
+        """GET as the gateway would ask for a client; raises Unanswered."""
+        told = gateway_fields(self.probe.host, self.scheme)
+        return await self.probe.ask("GET", path, {**told, **(fields or {})})
 
 
 def plans(config: Config, *, paths: Iterable[str] = ()) -> Iterator[Plan]:
@@ -78,14 +84,14 @@ def plans(config: Config, *, paths: Iterable[str] = ()) -> Iterator[Plan]:
         yield Plan(
             name=name,
             settings=settings,
-            asked=tuple(dict.fromkeys(asked)),
+            asked=tuple(asked),
             named=tuple(dict.fromkeys(named)),
             is_behind_tls=bool(config.server.trusted_proxies),
             forgeable=tuple(sorted(headers.difference(settings.identity_headers))),
         )
 
 
-async def guarded_views(plan: Plan, probe: Probe) -> tuple[Guarded, ...]:
+async def guarded_views(plan: Plan, probe: Probe, *, scheme: str) -> tuple[Guarded, ...]:
     """The first view of each guarded route that answers 401 or 403 to a request without a token."""
     found: list[Guarded] = []
     for asked in plan.asked:
@@ -93,7 +99,7 @@ async def guarded_views(plan: Plan, probe: Probe) -> tuple[Guarded, ...]:
         if route.auth == "none" or any(guarded.route is route for guarded in found):
             continue
         try:
-            seen = await probe.ask("GET", asked.path, gateway_fields(probe.host))
+            seen = await probe.ask("GET", asked.path, gateway_fields(probe.host, scheme))
         except Unanswered:
             continue
         if seen.status in (401, 403):
@@ -101,7 +107,7 @@ async def guarded_views(plan: Plan, probe: Probe) -> tuple[Guarded, ...]:
     return tuple(found)
 
 
-def gateway_fields(host: str, scheme: str = "http") -> dict[str, str]:
+def gateway_fields(host: str, scheme: str) -> dict[str, str]:
     """What the gateway says of a client that has asked it for this host."""
     return {"X-Forwarded-Proto": scheme, "X-Forwarded-Host": host}
 

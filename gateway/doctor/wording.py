@@ -14,7 +14,7 @@ from typing import Any
 from gateway.authentication import Authenticator
 from gateway.config import IssuerConfig
 from gateway.doctor.finding import Finding, Subject
-from gateway.doctor.plan import CheckedServer, Guarded, gateway_fields
+from gateway.doctor.plan import CheckedServer, Guarded
 from gateway.doctor.probe import Seen, Unanswered
 from gateway.errors import AuthenticationFailed
 from gateway.identity import Identity
@@ -26,7 +26,8 @@ from gateway.tokens.keys import load_keys
 _AGO = 3600.0  # seconds since when the expired token is
 _LIFE = 60.0
 _NOBODY = "gateway-doctor"
-_SHOWN = 160  # characters of an answer
+_READ = ("content-type", "www-authenticate")  # the fields that clients go by
+_SHOWN = 300  # characters of an answer
 # Every wording that there is, with the release since which it is so.
 _KNOWN = (
     *(("simplejwt", "5.5"), ("simplejwt", "5.4"), ("drf-jwt", "1.19")),
@@ -70,11 +71,9 @@ async def _compared(
     cases = list(_cases(name, config, is_required=view.route.auth == "required"))
     answers: list[tuple[_Case, Seen]] = []
     for case in cases:
-        told = gateway_fields(server.probe.host)
-        if case.value is not None:
-            told[config.auth_header_name] = case.value
+        told = {} if case.value is None else {config.auth_header_name: case.value}
         try:
-            answers.append((case, await server.probe.ask("GET", view.path, told)))
+            answers.append((case, await server.ask(view.path, told)))
         except Unanswered as error:
             return server.subject.unknown("wording", f"GET {view.path}, {case.name}: {error}")
     return judged(view.path, name, config, answers, subject=server.subject)
@@ -95,10 +94,7 @@ def judged(
     if not differing:
         return subject.ok("wording", f"GET {path} refuses as the gateway does for {name}: {asked}")
     case, seen = differing[0]
-    told = (
-        f"GET {path} with {case.name}: the upstream answers "
-        f"{_shown(seen.status, seen.body, case)}, the gateway for issuer {name} {ours.shown(case)}"
-    )
+    told = f"issuer {name}, GET {path} with {case.name}: {ours.contrast(case, seen)}"
     fitting = [
         f"profile: {profile}, profile_version: {version!r}"
         for profile, version in _KNOWN
@@ -172,15 +168,26 @@ class _Voice:
         answer = self.answer(case)
         if answer is None or answer.status != seen.status:
             return False
-        fields = dict(answer.headers)
+        ours = dict(answer.headers)
         return _meaning(answer.body) == _meaning(seen.body) and all(
-            fields.get(name, b"").decode("latin-1") == seen.header(name.decode())
-            for name in (b"content-type", b"www-authenticate")
+            _field(ours, name) == seen.header(name) for name in _READ
         )
 
-    def shown(self, case: _Case) -> str:
+    def contrast(self, case: _Case, seen: Seen) -> str:
+        """What the upstream says, and what the gateway does: as much as tells them apart."""
         answer = self.answer(case)
-        return "lets it pass" if answer is None else _shown(answer.status, answer.body, case)
+        if answer is None:
+            return f"the upstream answers {seen.status}, the gateway lets it pass"
+        if answer.status != seen.status or _meaning(answer.body) != _meaning(seen.body):
+            theirs = _shown(seen.status, seen.body, case)
+            own = _shown(answer.status, answer.body, case)
+            return f"the upstream answers {theirs}, the gateway {own}"
+        ours = dict(answer.headers)
+        name = next(name for name in _READ if _field(ours, name) != seen.header(name))
+        return (
+            f"the upstream says {name}: {seen.header(name) or 'nothing'}, "
+            f"the gateway {_field(ours, name) or 'nothing'}"
+        )
 
 
 def _issuer(name: str, config: IssuerConfig, wall: Callable[[], float]) -> Issuer:
@@ -192,6 +199,10 @@ def _as(config: IssuerConfig, profile: str, version: str) -> IssuerConfig | None
     if (config.profile, config.profile_version) == (profile, version):
         return None
     return config.model_copy(update={"profile": profile, "profile_version": version})
+
+
+def _field(headers: Mapping[bytes, bytes], name: str) -> str:
+    return headers.get(name.encode(), b"").decode("latin-1")
 
 
 def _meaning(body: bytes) -> Any:
