@@ -1,0 +1,43 @@
+"""How findings are told: the worst first for people, a stable shape for programs."""
+
+import json
+
+from gateway.doctor.finding import Subject, has_errors
+from gateway.doctor.report import as_json, as_text
+
+SUBJECT = Subject("store")
+FINDINGS = [
+    SUBJECT.ok("store_auth", "it asks for a password"),
+    SUBJECT.unknown("store_persistence", "it does not tell"),
+    SUBJECT.error("store_eviction", "it says \x1b[31mred", "set noeviction"),
+    SUBJECT.warning("clock_skew", "5 s", "NTP"),
+]
+
+
+def test_people_read_the_worst_first() -> None:
+    assert list(as_text(FINDINGS)) == [
+        "error    store_eviction  store: it says \\x1b[31mred",
+        "         -> set noeviction",
+        "warning  clock_skew  store: 5 s",
+        "         -> NTP",
+        "info     store_persistence  store: unknown: it does not tell",
+        "ok       store_auth  store: it asks for a password",
+        "1 error, 1 warning, 1 info, 1 ok",
+    ]
+
+
+def test_programs_read_text_alone() -> None:
+    told = json.loads(as_json(FINDINGS))
+    assert told[0] == {
+        "check": "store_auth",
+        "severity": "ok",
+        "subject": "store",
+        "evidence": "it asks for a password",
+        "remedy": "",
+    }
+    assert [one["severity"] for one in told] == ["ok", "info", "error", "warning"]
+
+
+def test_an_error_is_what_fails() -> None:
+    assert has_errors(FINDINGS)
+    assert not has_errors([finding for finding in FINDINGS if finding.check != "store_eviction"])
