@@ -17,9 +17,11 @@ from gateway.doctor.https import csrf_origin, https_redirect
 from gateway.doctor.issuers import examine_issuers
 from gateway.doctor.login import find_login
 from gateway.doctor.plan import CheckedServer, Plan, guarded_views, plans
-from gateway.doctor.probe import Probe, Unanswered
+from gateway.doctor.probe import Probe, Seen, Unanswered
 from gateway.doctor.store import examine_store
 from gateway.doctor.wording import wording
+
+LONGEST = 90.0  # seconds for all that is asked of one server
 
 Progress = Callable[[str], None]
 
@@ -64,45 +66,62 @@ async def _examine_server(
     issuers: Mapping[str, IssuerConfig],
     wall: Callable[[], float],
 ) -> list[Finding]:
+    """What is found about one server, which has a limited time for all of it."""
     address = plan.settings.servers[index]
     probe = Probe(address, host="localhost", wall=wall)
     watching = Probe(address, host="localhost", wall=wall)
     try:
-        host, first = await find_host(plan, probe)
-        probe.host = watching.host = host
-        exposed = await exposure(address, subject)
-        redirect, scheme = await https_redirect(plan, probe, subject)
-        server = CheckedServer(
-            plan=plan,
-            probe=probe,
-            subject=subject,
-            scheme=scheme,
-            guarded=await guarded_views(plan, probe, scheme=scheme),
-            is_exposed=exposed.severity in (Severity.ERROR, Severity.WARNING),
-        )
-        async with asyncio.TaskGroup() as group:
-            kept = group.create_task(keep_alive(server, watching))
-            checked = group.create_task(_check(server, issuers))
-        return [
-            subject.ok("upstream_reachable", f"{address.url} answers {first.status}"),
-            exposed,
-            clock(first, subject, leeway=_leeway(plan, issuers)),
-            await allowed_hosts(server, first),
-            redirect,
-            *checked.result(),
-            kept.result(),
-        ]
+        async with asyncio.timeout(LONGEST):
+            return await _examined(plan, probe, watching, subject, issuers=issuers)
     except Unanswered as error:
-        return [_unreachable(subject, address.url, error)]
+        return [_unreachable(subject, f"{address.url}: {error}")]
+    except TimeoutError:
+        return [_unreachable(subject, f"{address.url} needs more than {LONGEST:g} s for this")]
     finally:
         await probe.close()
         await watching.close()
 
 
-async def _check(server: CheckedServer, issuers: Mapping[str, IssuerConfig]) -> list[Finding]:
+async def _examined(
+    plan: Plan,
+    probe: Probe,
+    watching: Probe,
+    subject: Subject,
+    *,
+    issuers: Mapping[str, IssuerConfig],
+) -> list[Finding]:
+    host, first = await find_host(plan, probe)
+    probe.host = watching.host = host
+    exposed = await exposure(probe.address, subject)
+    redirect, scheme = await https_redirect(plan, probe, subject)
+    server = CheckedServer(
+        plan=plan,
+        probe=probe,
+        subject=subject,
+        scheme=scheme,
+        guarded=await guarded_views(plan, probe, scheme=scheme),
+        is_exposed=exposed.severity in (Severity.ERROR, Severity.WARNING),
+    )
+    async with asyncio.TaskGroup() as group:
+        kept = group.create_task(keep_alive(server, watching))
+        checked = group.create_task(_check(server, issuers, first=first))
+    return [
+        subject.ok("upstream_reachable", f"{probe.address.url} answers {first.status}"),
+        exposed,
+        clock(first, subject, leeway=_leeway(plan, issuers)),
+        redirect,
+        *checked.result(),
+        kept.result(),
+    ]
+
+
+async def _check(
+    server: CheckedServer, issuers: Mapping[str, IssuerConfig], *, first: Seen
+) -> list[Finding]:
     """What is asked one after the other; what was found is kept where the server falls silent."""
     found: list[Finding] = []
     try:
+        found.append(await allowed_hosts(server, first))
         login = await find_login(server.probe, scheme=server.scheme)
         found.append(await csrf_origin(server, login))
         forged, believed = await forged_identity(server)
@@ -120,10 +139,10 @@ async def _check(server: CheckedServer, issuers: Mapping[str, IssuerConfig]) -> 
     return found
 
 
-def _unreachable(subject: Subject, url: str, error: Unanswered) -> Finding:
+def _unreachable(subject: Subject, evidence: str) -> Finding:
     return subject.error(
         "upstream_reachable",
-        f"{url}: {error}",
+        evidence,
         "start the server, or correct its address; the other checks of it were left out",
     )
 

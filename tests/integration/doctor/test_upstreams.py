@@ -2,12 +2,15 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.config import load
+from gateway.doctor import Severity, examine
 from gateway.doctor.exposure import own_addresses
 from tests.integration.doctor.site import Site, doctor, findings, written
 from tests.integration.servers import RunningGateway
@@ -237,3 +240,23 @@ class TestConnections:
         found = findings(written(run_site(threads=1).config(), tmp_path))["keep_alive"]
         assert found["severity"] == "info"
         assert "each answer ends its connection" in found["evidence"]
+
+    async def test_a_clock_that_differs_is_an_error(self, run_site: Run, tmp_path: Path) -> None:
+        config = load(written(run_site().config(), tmp_path), environ={}).config
+        found = await examine(config, wall=lambda: time.time() + 120)
+        (skew,) = [one for one in found if one.check == "clock_skew"]
+        assert skew.severity is Severity.ERROR
+        assert re.search(r"its clock is 1(19|20|21)\.\d s behind this machine's", skew.evidence)
+
+    def test_a_server_on_an_address_of_the_network_is_told(
+        self, run_site: Run, tmp_path: Path
+    ) -> None:
+        if not own_addresses():
+            pytest.skip("this machine has no address beside the loopback")
+        address = own_addresses()[0]
+        host = f"[{address}]" if address.version == 6 else f"{address}"
+        site = run_site(bind=f"{host}:0")
+        found = findings(written(site.config(), tmp_path))["upstream_exposed"]
+        assert found["severity"] == ("error" if address.is_global else "warning")
+        assert str(address) in found["evidence"]
+        assert "127.0.0.1 or on a unix socket" in found["remedy"]
