@@ -2,7 +2,7 @@
 
 from email.utils import parsedate_to_datetime
 
-from gateway.doctor.finding import Finding, Subject
+from gateway.doctor.finding import Check, Finding, Subject
 from gateway.doctor.plan import CheckedServer, Plan
 from gateway.doctor.probe import Probe, Seen, Unanswered
 
@@ -27,7 +27,7 @@ async def find_host(plan: Plan, probe: Probe) -> tuple[str, Seen]:
 
 async def allowed_hosts(server: CheckedServer, first: Seen) -> Finding:
     """Whether Django takes the names by which the gateway's clients ask; `first` as found."""
-    check, subject, plan = "allowed_hosts", server.subject, server.plan
+    check, subject, plan = Check.ALLOWED_HOSTS, server.subject, server.plan
     hosts = plan.hosts(server.probe.address)
     if first.status == 400:
         return subject.unknown(
@@ -57,7 +57,7 @@ def clock(seen: Seen, subject: Subject, *, leeway: float) -> Finding:
     try:
         told = parsedate_to_datetime(seen.header("date")).timestamp()
     except (ValueError, TypeError):
-        return subject.unknown("clock_skew", "the answer has no Date that can be read")
+        return subject.unknown(Check.CLOCK_SKEW, "the answer has no Date that can be read")
     # Its clock read something in [told, told + 1) at a moment between asking and the answer.
     ahead = max(told - seen.answered, 0.0)
     behind = max(seen.asked - (told + 1), 0.0)
@@ -70,10 +70,10 @@ def judged_clock(skew: float, subject: Subject, *, leeway: float) -> Finding:
     told = f"its clock is {size:.1f} s {'ahead of' if skew > 0 else 'behind'} this machine's"
     remedy = "let all machines keep time by NTP (chrony, systemd-timesyncd)"
     if size >= _SKEW_BAD:
-        return subject.error("clock_skew", told, remedy)
+        return subject.error(Check.CLOCK_SKEW, told, remedy)
     if size > _SKEW_TOLD + leeway:
-        return subject.warning("clock_skew", told, remedy)
-    return subject.ok("clock_skew", f"within {_SKEW_TOLD + leeway:g} s of this machine's clock")
+        return subject.warning(Check.CLOCK_SKEW, told, remedy)
+    return subject.ok(Check.CLOCK_SKEW, f"within {_SKEW_TOLD + leeway:g} s of this machine's clock")
 
 
 async def keep_alive(server: CheckedServer, probe: Probe) -> Finding:
@@ -83,7 +83,7 @@ async def keep_alive(server: CheckedServer, probe: Probe) -> Finding:
     """
     idle = server.plan.settings.timeouts.idle
     within = min(idle + 1, LONGEST_WAIT)
-    check, subject = "keep_alive", server.subject
+    check, subject = Check.KEEP_ALIVE, server.subject
     try:
         lasted = await probe.closes_after(server.plan.first_path, within=within)
     except Unanswered as error:

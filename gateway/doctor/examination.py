@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from gateway.config import Config, IssuerConfig
 from gateway.doctor.connection import allowed_hosts, clock, find_host, keep_alive
 from gateway.doctor.exposure import exposure
-from gateway.doctor.finding import Finding, Severity, Subject
+from gateway.doctor.finding import Check, Finding, Severity, Subject
 from gateway.doctor.headers import forged_identity, underscores
 from gateway.doctor.https import csrf_origin, https_redirect
 from gateway.doctor.issuers import examine_issuers
@@ -106,7 +106,7 @@ async def _examined(
         kept = group.create_task(keep_alive(server, watching))
         checked = group.create_task(_check(server, issuers, first=first))
     return [
-        subject.ok("upstream_reachable", f"{probe.address.url} answers {first.status}"),
+        subject.ok(Check.UPSTREAM_REACHABLE, f"{probe.address.url} answers {first.status}"),
         exposed,
         clock(first, subject, leeway=_leeway(plan, issuers)),
         redirect,
@@ -131,7 +131,7 @@ async def _check(
     except Unanswered as error:
         found.append(
             server.subject.warning(
-                "upstream_reachable",
+                Check.UPSTREAM_REACHABLE,
                 f"it answered at first, and then not: {error}",
                 "look into the server's log; what was not asked was left out",
             )
@@ -141,7 +141,7 @@ async def _check(
 
 def _unreachable(subject: Subject, evidence: str) -> Finding:
     return subject.error(
-        "upstream_reachable",
+        Check.UPSTREAM_REACHABLE,
         evidence,
         "start the server, or correct its address; the other checks of it were left out",
     )

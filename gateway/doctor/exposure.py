@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 
 from gateway.config import ServerAddress
-from gateway.doctor.finding import Finding, Subject
+from gateway.doctor.finding import Check, Finding, Subject
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -23,7 +23,7 @@ _ELSEWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 async def exposure(address: ServerAddress, subject: Subject) -> Finding:
     """Whether others than the gateway can reach this server."""
-    check = "upstream_exposed"
+    check = Check.UPSTREAM_EXPOSED
     if address.path is not None:
         return _socket_exposure(Path(address.path), subject)
     found = await _addresses_of(address)
@@ -45,7 +45,7 @@ async def exposure(address: ServerAddress, subject: Subject) -> Finding:
             remedy,
         )
     for each in own_addresses():
-        if await is_open(str(each), address.port):
+        if await _answers(str(each), address.port):
             say = subject.error if each.is_global else subject.warning
             return say(
                 check,
@@ -59,15 +59,16 @@ async def exposure(address: ServerAddress, subject: Subject) -> Finding:
 def _socket_exposure(path: Path, subject: Subject) -> Finding:
     try:
         mode = path.stat().st_mode
+        is_open = mode & stat.S_IWOTH and _is_open_to_all(path.parent)
     except OSError as error:
-        return subject.unknown("upstream_exposed", f"{path}: {error.strerror}")
-    if mode & stat.S_IWOTH and _is_open_to_all(path.parent):
+        return subject.unknown(Check.UPSTREAM_EXPOSED, f"{path}: {error.strerror}")
+    if is_open:
         return subject.info(
-            "upstream_exposed",
+            Check.UPSTREAM_EXPOSED,
             f"every user of this machine may connect to the socket (mode {stat.S_IMODE(mode):o})",
             "start the server with --umask 007 and a group that only it and the gateway have",
         )
-    return subject.ok("upstream_exposed", "a unix socket: no network leads to it")
+    return subject.ok(Check.UPSTREAM_EXPOSED, "a unix socket: no network leads to it")
 
 
 def _is_open_to_all(directory: Path) -> bool:
@@ -93,7 +94,7 @@ async def _addresses_of(address: ServerAddress) -> list[_Address]:
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]
 
 
-async def is_open(host: str, port: int) -> bool:
+async def _answers(host: str, port: int) -> bool:
     try:
         async with asyncio.timeout(_CONNECTING):
             _, writer = await asyncio.open_connection(host, port)

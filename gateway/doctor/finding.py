@@ -5,7 +5,7 @@ Rule: neither evidence nor remedy holds a secret, a token, or what a protected v
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 
 class Severity(Enum):
@@ -17,11 +17,33 @@ class Severity(Enum):
     OK = "ok"
 
 
+class Check(StrEnum):
+    """What is looked at; the names stay, for programs read them (docs/doctor.md has each)."""
+
+    UPSTREAM_REACHABLE = "upstream_reachable"
+    UPSTREAM_EXPOSED = "upstream_exposed"
+    ALLOWED_HOSTS = "allowed_hosts"
+    HTTPS_REDIRECT = "https_redirect"
+    CSRF_ORIGIN = "csrf_origin"
+    FORGED_IDENTITY = "forged_identity"
+    UNDERSCORE_HEADERS = "underscore_headers"
+    WORDING = "wording"
+    KEEP_ALIVE = "keep_alive"
+    CLOCK_SKEW = "clock_skew"
+    SHARED_KEY = "shared_key"
+    WEAK_KEY = "weak_key"
+    TOKEN_LIFETIME = "token_lifetime"  # noqa: S105
+    STORE_REACHABLE = "store_reachable"
+    STORE_EVICTION = "store_eviction"
+    STORE_PERSISTENCE = "store_persistence"
+    STORE_AUTH = "store_auth"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one check found about one subject, which is a key path of the configuration."""
 
-    check: str
+    check: Check
     severity: Severity
     subject: str
     evidence: str
@@ -34,19 +56,19 @@ class Subject:
 
     path: str
 
-    def error(self, check: str, evidence: str, remedy: str) -> Finding:
+    def error(self, check: Check, evidence: str, remedy: str) -> Finding:
         return Finding(check, Severity.ERROR, self.path, evidence, remedy)
 
-    def warning(self, check: str, evidence: str, remedy: str) -> Finding:
+    def warning(self, check: Check, evidence: str, remedy: str) -> Finding:
         return Finding(check, Severity.WARNING, self.path, evidence, remedy)
 
-    def info(self, check: str, evidence: str, remedy: str = "") -> Finding:
+    def info(self, check: Check, evidence: str, remedy: str = "") -> Finding:
         return Finding(check, Severity.INFO, self.path, evidence, remedy)
 
-    def ok(self, check: str, evidence: str) -> Finding:
+    def ok(self, check: Check, evidence: str) -> Finding:
         return Finding(check, Severity.OK, self.path, evidence)
 
-    def unknown(self, check: str, why: str, remedy: str = "") -> Finding:
+    def unknown(self, check: Check, why: str, remedy: str = "") -> Finding:
         """What can't be told from outside is said to be so, and never guessed."""
         return Finding(check, Severity.INFO, self.path, f"unknown: {why}", remedy)
 

@@ -9,7 +9,7 @@ Rules
 import re
 from collections.abc import Iterator, Mapping
 
-from gateway.doctor.finding import Finding
+from gateway.doctor.finding import Check, Finding
 from gateway.doctor.login import LoginPage
 from gateway.doctor.plan import CheckedServer, Guarded
 from gateway.doctor.probe import Seen, Unanswered
@@ -32,7 +32,7 @@ _ONE_SPELLING = (
 
 async def forged_identity(server: CheckedServer) -> tuple[Finding, dict[str, str]]:
     """The finding, and the fields that the server believes."""
-    check, subject, settings = "forged_identity", server.subject, server.plan.settings
+    check, subject, settings = Check.FORGED_IDENTITY, server.subject, server.plan.settings
     view = next(iter(server.guarded), None)
     if view is None:
         return subject.unknown(check, "no path that refuses without a token", _name_a_path()), {}
@@ -67,7 +67,7 @@ def _believed(
     server: CheckedServer, view: Guarded, declared: Mapping[str, str], change: str
 ) -> Finding:
     """The app reads what the gateway says, as is meant: all hangs on who else can say it."""
-    check, subject, address = "forged_identity", server.subject, server.probe.address
+    check, subject, address = Check.FORGED_IDENTITY, server.subject, server.probe.address
     told = f"GET {view.path} answers {change} {', '.join(declared)}"
     if address.path is not None:
         return subject.info(
@@ -91,7 +91,7 @@ async def underscores(
     server: CheckedServer, *, believed: Mapping[str, str], login: LoginPage | None
 ) -> Finding:
     """What becomes of a field whose name has underscores, such as X_User_Id."""
-    check, subject, probe = "underscore_headers", server.subject, server.probe
+    check, subject, probe = Check.UNDERSCORE_HEADERS, server.subject, server.probe
     path = server.plan.first_path
     plain = await probe.ask("GET", path)
     marked = await probe.ask("GET", path, {"X_Gateway_Doctor": "1"})
@@ -117,7 +117,7 @@ async def underscores(
 
 async def _underscored_csrf(server: CheckedServer, login: LoginPage) -> Finding:
     """Django reads its CSRF token from X-CSRFToken, or from X_CSRFToken where that gets through."""
-    check, subject = "underscore_headers", server.subject
+    check, subject = Check.UNDERSCORE_HEADERS, server.subject
     if await login.refuses("X-CSRFToken") or not await login.refuses(None):
         return subject.unknown(
             check, f"{login.path} does not take its CSRF token from X-CSRFToken alone"

@@ -8,7 +8,7 @@ trusts).
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from gateway.doctor.finding import Finding, Subject
+from gateway.doctor.finding import Check, Finding, Subject
 from gateway.doctor.login import LoginPage
 from gateway.doctor.plan import CheckedServer, Plan, gateway_fields
 from gateway.doctor.probe import Probe, Seen
@@ -18,7 +18,7 @@ _BELIEVE = 'SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") in Dja
 
 async def https_redirect(plan: Plan, probe: Probe, subject: Subject) -> tuple[Finding, str]:
     """Whether a client that came by https is sent to https again; and the scheme that is served."""
-    check, path = "https_redirect", plan.first_path
+    check, path = Check.HTTPS_REDIRECT, plan.first_path
     by_http = await probe.ask("GET", path, gateway_fields(probe.host, "http"))
     by_https = await probe.ask("GET", path, gateway_fields(probe.host, "https"))
     if _leads_to_https(by_https, path):
@@ -42,7 +42,7 @@ async def https_redirect(plan: Plan, probe: Probe, subject: Subject) -> tuple[Fi
 
 async def csrf_origin(server: CheckedServer, login: LoginPage | None) -> Finding:
     """Whether a browser's form passes Django's check of its origin."""
-    check, subject = "csrf_origin", server.subject
+    check, subject = Check.CSRF_ORIGIN, server.subject
     if login is None:
         return subject.unknown(check, "no login page under /admin/login/ or /accounts/login/")
     if await login.refuses("X-CSRFToken"):

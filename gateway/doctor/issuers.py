@@ -6,7 +6,7 @@ from itertools import combinations
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.config import Config, IssuerConfig
-from gateway.doctor.finding import Finding, Subject
+from gateway.doctor.finding import Check, Finding, Subject
 from gateway.tokens.keys import FAMILIES, Key, load_keys
 
 HOUR, DAY = 3600.0, 86400.0
@@ -23,11 +23,11 @@ def examine_issuers(config: Config) -> Iterator[Finding]:
     shared = list(_shared(config.issuers, keys))
     yield from shared
     if len(keys) > 1 and not shared:
-        yield Subject("issuers").ok("shared_key", "no two issuers have a key in common")
+        yield Subject("issuers").ok(Check.SHARED_KEY, "no two issuers have a key in common")
     for name, upstream in config.upstreams.items():
         if upstream.mint is not None and upstream.mint.lifetime > 5 * 60:
             yield Subject(f"upstreams.{name}.mint").warning(
-                "token_lifetime",
+                Check.TOKEN_LIFETIME,
                 f"lifetime is {_told(upstream.mint.lifetime)}, and these tokens can't be revoked",
                 "set lifetime: 30s: one is minted for each request that needs it",
             )
@@ -35,7 +35,7 @@ def examine_issuers(config: Config) -> Iterator[Finding]:
 
 def _strength(subject: Subject, issuer: IssuerConfig, name: str) -> Iterator[Finding]:
     """Keys that are too short are refused at the start; these are those that are let pass."""
-    check = "weak_key"
+    check = Check.WEAK_KEY
     remedy = (
         "python -c 'import secrets; print(secrets.token_urlsafe(64))' makes one; give it to the "
         "app and to the gateway, the old one as a second verifying_key until its tokens are over"
@@ -65,7 +65,7 @@ def _strength(subject: Subject, issuer: IssuerConfig, name: str) -> Iterator[Fin
 
 
 def _lifetimes(subject: Subject, issuer: IssuerConfig) -> Iterator[Finding]:
-    check = "token_lifetime"
+    check = Check.TOKEN_LIFETIME
     access, key = issuer.access_token_lifetime, "access_token_lifetime"
     if issuer.is_sliding:
         access, key = issuer.sliding_token_lifetime, "sliding_token_lifetime"
@@ -139,13 +139,13 @@ def _shared(
         )
         if _are_told_apart(first, second):
             yield subject.warning(
-                "shared_key",
+                Check.SHARED_KEY,
                 "both have the same key; only iss or aud tells their tokens apart",
                 remedy,
             )
         else:
             yield subject.error(
-                "shared_key",
+                Check.SHARED_KEY,
                 "both have the same key, and neither iss nor aud tells their tokens apart: a token "
                 "of one is good for the other",
                 remedy,

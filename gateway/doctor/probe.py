@@ -19,6 +19,7 @@ from gateway.config import ServerAddress
 
 PATIENCE = 5.0  # seconds for one exchange
 _CONNECTING = 2.0
+_AT_ONCE = 0.02  # … in which a connection that has ended is told to be so
 _LARGEST = 256 * 1024  # bytes of an answer
 
 
@@ -82,7 +83,9 @@ class Probe:
         except httpcore.ReadTimeout:
             return None
         except httpcore.NetworkError:
-            pass  # a reset is an end, too
+            # The end was the answer's own (RFC 9112 §6.3), or else it is a reset.
+            if time.monotonic() - began < _AT_ONCE:
+                return 0.0
         return time.monotonic() - began
 
     async def _exchange(

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from gateway.config import StoreConfig
 from gateway.doctor.connection import judged_clock
 from gateway.doctor.exposure import own_addresses
-from gateway.doctor.finding import Finding, Subject
+from gateway.doctor.finding import Check, Finding, Subject
 from gateway.stores.survey import ServerReport, Unsurveyed, answers_without_password, survey
 
 _PATIENCE = 2.0  # seconds for a command, though the gateway may have less
@@ -21,7 +21,7 @@ async def examine_store(
     subject = Subject("store")
     if settings.url.startswith("memory:"):
         yield subject.info(
-            "store_persistence",
+            Check.STORE_PERSISTENCE,
             "memory://: sessions live in the gateway's process, and end with it",
             "name a Redis in store.url where sessions are to outlive a restart",
         )
@@ -33,12 +33,14 @@ async def examine_store(
         )
     except Unsurveyed as error:
         yield subject.error(
-            "store_reachable", f"{error}", "start it, or set store.url and its credentials right"
+            Check.STORE_REACHABLE,
+            f"{error}",
+            "start it, or set store.url and its credentials right",
         )
         return
     for report in reports:
         about = subject if len(reports) == 1 else Subject(f"store {report.name}")
-        yield about.ok("store_reachable", f"{report.name} takes writes")
+        yield about.ok(Check.STORE_REACHABLE, f"{report.name} takes writes")
         yield _eviction(report, about)
         yield _persistence(report, about)
         yield await _access(report, about)
@@ -48,12 +50,12 @@ async def examine_store(
 def _eviction(report: ServerReport, subject: Subject) -> Finding:
     policy = report.told.get("maxmemory_policy")
     if policy is None:
-        return subject.unknown("store_eviction", "it does not tell its maxmemory-policy")
+        return subject.unknown(Check.STORE_EVICTION, "it does not tell its maxmemory-policy")
     if policy == "noeviction":
-        return subject.ok("store_eviction", "maxmemory-policy is noeviction")
+        return subject.ok(Check.STORE_EVICTION, "maxmemory-policy is noeviction")
     most = report.told.get("maxmemory_human") or report.told.get("maxmemory", "unknown")
     return subject.error(
-        "store_eviction",
+        Check.STORE_EVICTION,
         f"maxmemory-policy is {policy} (maxmemory {most}): when memory is full, revocations are "
         "thrown away, and what was revoked is good again",
         "CONFIG SET maxmemory-policy noeviction, and the same in redis.conf; give caches another "
@@ -62,7 +64,7 @@ def _eviction(report: ServerReport, subject: Subject) -> Finding:
 
 
 def _persistence(report: ServerReport, subject: Subject) -> Finding:
-    check = "store_persistence"
+    check = Check.STORE_PERSISTENCE
     if report.told.get("aof_enabled") == "1":
         return subject.ok(check, "appendonly is on")
     save = report.settings.get("save")
@@ -89,7 +91,7 @@ def _persistence(report: ServerReport, subject: Subject) -> Finding:
 
 async def _access(report: ServerReport, subject: Subject) -> Finding:
     """Whether somebody without a password can give it orders, and from where."""
-    check, host = "store_auth", report.host
+    check, host = Check.STORE_AUTH, report.host
     if not report.is_open:
         return subject.ok(check, "it asks for a password")
     if host is None:

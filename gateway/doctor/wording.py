@@ -13,7 +13,7 @@ from typing import Any
 
 from gateway.authentication import Authenticator
 from gateway.config import IssuerConfig
-from gateway.doctor.finding import Finding, Subject
+from gateway.doctor.finding import Check, Finding, Subject
 from gateway.doctor.plan import CheckedServer, Guarded
 from gateway.doctor.probe import Seen, Unanswered
 from gateway.errors import AuthenticationFailed
@@ -45,7 +45,7 @@ class _Case:
 
 async def wording(server: CheckedServer, issuers: Mapping[str, IssuerConfig]) -> list[Finding]:
     """One finding for each issuer whose tokens this upstream is to judge itself."""
-    check, subject = "wording", server.subject
+    check, subject = Check.WORDING, server.subject
     if server.plan.settings.identity != "passthrough":
         return [
             subject.unknown(
@@ -75,7 +75,7 @@ async def _compared(
         try:
             answers.append((case, await server.ask(view.path, told)))
         except Unanswered as error:
-            return server.subject.unknown("wording", f"GET {view.path}, {case.name}: {error}")
+            return server.subject.unknown(Check.WORDING, f"GET {view.path}, {case.name}: {error}")
     return judged(view.path, name, config, answers, subject=server.subject)
 
 
@@ -88,12 +88,13 @@ def judged(
     subject: Subject,
 ) -> Finding:
     """What the upstream answered beside what the gateway would."""
+    check = Check.WORDING
     asked = ", ".join(case.name for case, _ in answers)
     ours = _Voice(name, config)
     differing = [(case, seen) for case, seen in answers if not ours.says(case, seen)]
     if not differing:
-        return subject.ok("wording", f"GET {path} refuses as the gateway does for {name}: {asked}")
-    case, seen = differing[0]
+        return subject.ok(check, f"GET {path} refuses as the gateway does for {name}: {asked}")
+    case, seen = min(differing, key=lambda one: one[1].status)  # who is let in, above all
     told = f"issuer {name}, GET {path} with {case.name}: {ours.contrast(case, seen)}"
     fitting = [
         f"profile: {profile}, profile_version: {version!r}"
@@ -101,17 +102,24 @@ def judged(
         if (other := _as(config, profile, version)) is not None
         and all(_Voice(name, other).says(case, seen) for case, seen in answers)
     ]
+    if seen.status < 400:
+        return subject.error(
+            check,
+            told,
+            "let the upstream verify signatures and exp: what gets past the gateway, or comes from "
+            "a route with auth: none, is let in",
+        )
     if fitting:
-        return subject.error("wording", told, f"set issuers.{name} to {fitting[0]}")
+        return subject.error(check, told, f"set issuers.{name} to {fitting[0]}")
     if [case.name for case, _ in differing] == [_EXPIRED]:
         return subject.error(
-            "wording",
+            check,
             told,
             f"give issuers.{name} the key, algorithm, audience and issuer of the upstream's own "
             "settings: it does not take this token for one of its own",
         )
     return subject.warning(
-        "wording",
+        check,
         told,
         f"clients will see the gateway's words; set issuers.{name}.profile (and profile_version, "
         "auth_header_types) to the package that the upstream uses, or let it word errors as that "
@@ -214,6 +222,8 @@ def _meaning(body: bytes) -> Any:
 
 def _shown(status: int, body: bytes, case: _Case) -> str:
     """The answer in short, without the token: a view may repeat what it was sent."""
+    if status not in (401, 403):
+        return str(status)  # what a view has told is nobody's business
     text = " ".join(body.decode(errors="replace").split())
     for part in (case.value or "").split(" ")[1:]:
         text = text.replace(part, "***")

@@ -1,16 +1,18 @@
 """How findings are told: the worst first for people, a stable shape for programs."""
 
 import json
+import re
+from pathlib import Path
 
-from gateway.doctor.finding import Subject, has_errors
+from gateway.doctor.finding import Check, Subject, has_errors
 from gateway.doctor.report import as_json, as_text
 
 SUBJECT = Subject("store")
 FINDINGS = [
-    SUBJECT.ok("store_auth", "it asks for a password"),
-    SUBJECT.unknown("store_persistence", "it does not tell"),
-    SUBJECT.error("store_eviction", "it says \x1b[31mred", "set noeviction"),
-    SUBJECT.warning("clock_skew", "5 s", "NTP"),
+    SUBJECT.ok(Check.STORE_AUTH, "it asks for a password"),
+    SUBJECT.unknown(Check.STORE_PERSISTENCE, "it does not tell"),
+    SUBJECT.error(Check.STORE_EVICTION, "it says \x1b[31mred", "set noeviction"),
+    SUBJECT.warning(Check.CLOCK_SKEW, "5 s", "NTP"),
 ]
 
 
@@ -41,3 +43,8 @@ def test_programs_read_text_alone() -> None:
 def test_an_error_is_what_fails() -> None:
     assert has_errors(FINDINGS)
     assert not has_errors([finding for finding in FINDINGS if finding.check != "store_eviction"])
+
+
+def test_every_check_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == [check.value for check in Check]

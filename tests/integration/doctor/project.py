@@ -62,7 +62,7 @@ from rest_framework.authentication import BaseAuthentication  # noqa: E402
 from rest_framework.permissions import IsAuthenticated  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
 from rest_framework.views import APIView, exception_handler  # noqa: E402
-from rest_framework_simplejwt.authentication import JWTAuthentication  # noqa: E402
+from rest_framework_simplejwt.authentication import JWTStatelessUserAuthentication  # noqa: E402
 from rest_framework_simplejwt.models import TokenUser  # noqa: E402
 
 
@@ -78,7 +78,7 @@ class HeaderAuthentication(BaseAuthentication):  # type: ignore[misc]
 
 
 class Me(APIView):  # type: ignore[misc]
-    authentication_classes = (HeaderAuthentication if BELIEVED else JWTAuthentication,)
+    authentication_classes = (HeaderAuthentication if BELIEVED else JWTStatelessUserAuthentication,)
     permission_classes = (IsAuthenticated,)
 
     def get(self, request: Any) -> Any:

@@ -217,6 +217,17 @@ class TestWording:
         assert '"Token is expired"' in found["evidence"]
         assert "give issuers.site the key" in found["remedy"]
 
+    def test_an_upstream_that_lets_expired_tokens_in_is_an_error(
+        self, run_site: Run, tmp_path: Path
+    ) -> None:
+        site = run_site(settings={"SIMPLE_JWT": {"LEEWAY": 86_400}})
+        found = findings(written(site.config(), tmp_path))["wording"]
+        assert found["severity"] == "error"
+        assert (
+            "with an expired token: the upstream answers 200, the gateway 401"
+            in (found["evidence"])
+        )
+
     def test_words_of_no_package_are_a_warning(self, run_site: Run, tmp_path: Path) -> None:
         site = run_site(settings={"REST_FRAMEWORK": {"EXCEPTION_HANDLER": "project.own_words"}})
         found = findings(written(site.config(), tmp_path))["wording"]
