@@ -14,7 +14,7 @@ from pathlib import Path
 from gateway.config import ServerAddress
 from gateway.doctor.finding import Check, Finding, Subject
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _CONNECTING = 1.0  # seconds
 # Where a packet to these would leave from (RFC 5737, RFC 3849): nothing is sent to them.
@@ -26,7 +26,7 @@ async def exposure(address: ServerAddress, subject: Subject) -> Finding:
     check = Check.UPSTREAM_EXPOSED
     if address.path is not None:
         return _socket_exposure(Path(address.path), subject)
-    found = await _addresses_of(address)
+    found = await addresses_of(address.host, address.port)
     others = [each for each in found if not each.is_loopback]
     if not found:
         return subject.unknown(check, f"{address.host} can't be looked up")
@@ -75,7 +75,7 @@ def _is_open_to_all(directory: Path) -> bool:
     return all(place.stat().st_mode & stat.S_IXOTH for place in (directory, *directory.parents))
 
 
-def own_addresses() -> list[_Address]:
+def own_addresses() -> list[Address]:
     """The addresses of this machine from which it speaks with others."""
     found = []
     for family, elsewhere in _ELSEWHERE:
@@ -85,10 +85,11 @@ def own_addresses() -> list[_Address]:
     return [each for each in found if not each.is_loopback]
 
 
-async def _addresses_of(address: ServerAddress) -> list[_Address]:
+async def addresses_of(host: str, port: int) -> list[Address]:
+    """What a name stands for; nothing where it can't be looked up."""
     loop = asyncio.get_running_loop()
     try:
-        entries = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        entries = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
         return []
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]

@@ -25,8 +25,8 @@ _SAYS_NOTHING = (400, 429, 503)
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 
 _ONE_SPELLING = (
-    "drop them: gunicorn --header-map drop (its default since 22), uWSGI and others behind a proxy "
-    "that drops them"
+    "let the server drop them: gunicorn --header-map drop, its default since 22; one that can't "
+    "needs a proxy before it that does"
 )
 
 
@@ -49,7 +49,11 @@ async def forged_identity(server: CheckedServer) -> tuple[Finding, dict[str, str
     usual = {name: _value(name) for name in (*_USUAL, *server.plan.forgeable)}
     change = await _changed(server, view, usual)
     if change is None:
-        return subject.ok(check, f"GET {view.path} refuses, with {', '.join(usual)} as without"), {}
+        return subject.ok(
+            check,
+            f"GET {view.path} refuses user 1 and user {_NAME}, told by {', '.join(usual)}, as it "
+            "refuses nobody",
+        ), {}
     believed = {
         name: value for name, value in usual.items() if await _changed(server, view, {name: value})
     }
@@ -110,7 +114,7 @@ async def underscores(
             check,
             "no field has an effect here that could show whether its other spelling has one, too "
             "(a login page under /admin/login/ would do)",
-            f"make sure of it: {_ONE_SPELLING}",
+            _ONE_SPELLING,
         )
     return await _underscored_csrf(server, login)
 

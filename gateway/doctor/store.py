@@ -1,12 +1,10 @@
 """Whether the store keeps what it is given, from whom it takes orders, and what time it has."""
 
-import ipaddress
-import socket
 from collections.abc import AsyncIterator, Callable
 
 from gateway.config import StoreConfig
 from gateway.doctor.connection import judged_clock
-from gateway.doctor.exposure import own_addresses
+from gateway.doctor.exposure import addresses_of, own_addresses
 from gateway.doctor.finding import Check, Finding, Subject
 from gateway.stores.survey import ServerReport, Unsurveyed, answers_without_password, survey
 
@@ -100,7 +98,7 @@ async def _access(report: ServerReport, subject: Subject) -> Finding:
         "set a password (ACL SETUSER, or requirepass) and name it in store.url from the "
         "environment; bind it to the addresses that need it"
     )
-    addresses = _addresses(*host)
+    addresses = await addresses_of(*host)
     public = [each for each in addresses if each.is_global]
     if public:
         return subject.error(
@@ -128,11 +126,3 @@ async def _access(report: ServerReport, subject: Subject) -> Finding:
             remedy,
         )
     return subject.info(check, "no password, on the loopback alone: every local process may all")
-
-
-def _addresses(host: str, port: int) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    try:
-        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in entries]

@@ -133,6 +133,14 @@ async def test_a_server_that_is_away_is_an_error() -> None:
     assert [one.severity for one in found.values()] == [Severity.ERROR]
 
 
+async def test_a_server_behind_a_socket_is_no_network_s(tmp_path: Path) -> None:
+    place = tmp_path / "redis.sock"
+    with redis_server(tmp_path, options=("--unixsocket", str(place))):
+        found = await examined(f"unix://{place}")
+    assert found["store_auth"].severity is Severity.INFO
+    assert "behind a unix socket" in found["store_auth"].evidence
+
+
 async def test_memory_is_a_hint() -> None:
     found = await examined("memory://")
     assert found["store_persistence"].severity is Severity.INFO

@@ -55,7 +55,7 @@ def test_a_sound_site_is_told_for_people(run_site: Run, tmp_path: Path) -> None:
     *_, last = done.stdout.splitlines()
     assert last.startswith("0 error, 0 warning, ")
     for line in (
-        r"^ok       forged_identity  upstreams\.site\.servers\[0\]: GET /api/me/ refuses, with ",
+        r"^ok       forged_identity  upstreams\.site\.servers\[0\]: GET /api/me/ refuses user 1 ",
         r"^ok       underscore_headers  \S+ POST /admin/login/ takes X-CSRFToken, and not X_CSRFTo",
         r"^ok       csrf_origin ",
         r"^ok       https_redirect ",
