@@ -4,6 +4,7 @@ Faults of the configuration are lines for people; nothing here prints a secret.
 """
 
 import argparse
+import asyncio
 import json
 import stat
 import sys
@@ -73,6 +74,25 @@ def check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _print_doubts((*loaded.warnings, *_absent_sockets(loaded)))
     print("ok")
     return OK
+
+
+def doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    loaded = _load(arguments, environ)
+    from gateway.doctor import as_json, as_text, examine, has_errors
+
+    is_watched = sys.stderr.isatty()
+
+    def progress(subject: str) -> None:
+        if is_watched:
+            print(f"examined {subject}", file=sys.stderr)
+
+    findings = asyncio.run(examine(loaded.config, paths=arguments.path, progress=progress))
+    if arguments.json:
+        print(as_json(findings))
+    else:
+        for line in as_text(findings):
+            print(line)
+    return FAILED if has_errors(findings) else OK
 
 
 def routes(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -1,10 +1,23 @@
 """The command line: its commands and options, and the help that teaches them."""
 
 import argparse
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.cli.commands import check, healthcheck, init, reload, routes, run, schema, version
+from gateway.cli.commands import (
+    check,
+    doctor,
+    healthcheck,
+    init,
+    reload,
+    routes,
+    run,
+    schema,
+    version,
+)
+from gateway.errors import RequestRefused
+from gateway.request import parse_target
 
 _Command = Callable[[argparse.Namespace, Mapping[str, str]], int]
 
@@ -27,6 +40,7 @@ examples
   gateway reload                                       take the changed file, without a pause
   gateway routes                                       what goes where
   gateway routes --explain GET http://localhost/api/   which route answers, and why
+  gateway doctor                                       do the apps and the store fit it?
   gateway schema > config.schema.json                  for completion in an editor
 
 exit codes
@@ -56,6 +70,22 @@ stderr. Exit codes: 0 or 2.
 
 example
   gateway check --config config.yaml && gateway run --config config.yaml
+"""
+_DOCTOR = """\
+Ask the running upstreams and the store, past the gateway, and say what does not fit: an app that
+others can reach, that believes forged headers, that redirects in a loop behind TLS or words its
+refusals otherwise; a Redis that forgets; clocks, connections, keys and lifetimes.
+
+Each finding has a severity (error, warning, info, ok), what was seen, and what to change. What
+can't be told from outside is said to be unknown. No gateway need run. GET alone is asked, and POST
+with an empty form of a login page; no secret and no token is printed. It takes a few seconds, and
+timeouts.idle of the upstreams. docs/doctor.md has every check.
+Exit codes: 0 without findings of severity error, 1 with some, 2 for a bad configuration.
+
+examples
+  gateway doctor
+  gateway doctor --path /api/me/        ask this view too, which refuses without a token
+  gateway doctor --json | jq '.[] | select(.severity == "error")'
 """
 _ROUTES = """\
 Show the route table in the order in which it is tried: the first route that matches answers.
@@ -117,6 +147,18 @@ def build_parser() -> argparse.ArgumentParser:
     _add_control(serving)
     _add_control(command(reload, "take the file anew in the gateway that runs", _RELOAD))
     command(check, "check the configuration, with key material and files", _CHECK)
+    asking = command(doctor, "ask the upstreams and the store what does not fit", _DOCTOR)
+    asking.add_argument(
+        "--json", action="store_true", help="a list of {check, severity, subject, evidence, remedy}"
+    )
+    asking.add_argument(
+        "--path",
+        action="append",
+        default=[],
+        type=_path,
+        help="a path that refuses without a token, where the routes' own paths are no views; "
+        "may be repeated",
+    )
     command(routes, "show the route table, or explain a request", _ROUTES).add_argument(
         "--explain", nargs=2, metavar=("METHOD", "URL"), help="which route answers, and why"
     )
@@ -139,6 +181,14 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         "--upstream", metavar="URL", default="http://127.0.0.1:8001", help="where the app listens"
     )
     option("--force", action="store_true", help="replace the file that is there")
+
+
+def _path(text: str) -> str:
+    try:
+        parse_target(os.fsencode(text))
+    except RequestRefused as error:
+        raise argparse.ArgumentTypeError(f"{error}") from error
+    return text
 
 
 def _add_control(parser: argparse.ArgumentParser) -> None:
