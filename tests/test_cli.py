@@ -457,14 +457,17 @@ def test_help_teaches_commands_precedence_and_exit_codes(
     assert main(["--help"]) == 0
 
     text = capsys.readouterr().out
-    for command in ("run", "reload", "check", "routes", "schema", "healthcheck", "version"):
+    for command in (
+        "run", "reload", "check", "routes", "init", "schema", "healthcheck", "version",
+    ):  # fmt: skip
         assert re.search(rf"^    {command} +\w", text, re.MULTILINE)
     for word in ("GATEWAY_SERVER__PORT", "${VAR:-default}", "{file: PATH}", "exit codes"):
         assert word in text
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "reload", "check", "routes", "schema", "healthcheck", "version"]
+    "command",
+    ["run", "reload", "check", "routes", "init", "schema", "healthcheck", "version"],
 )
 def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0

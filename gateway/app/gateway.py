@@ -208,28 +208,15 @@ class Gateway:
             return "starting or stopping"
         return self.view.unready_because(store_is_up=self.store.is_up)
 
-    @property
-    def max_head(self) -> int:
-        """The most bytes of a head that is not complete; smaller ones get a finer answer."""
-        server = self.config.server
-        return 2 * (server.max_url_size + server.max_header_size)
-
-    @property
-    def max_fields(self) -> int:
-        """The most fields that are read of a head; fewer get a finer answer."""
-        return 2 * self.config.server.max_header_count
-
     def refusal_bytes(self, error: GatewayError, cors: Fields = ()) -> bytes:
         """A whole HTTP/1.1 answer for a request that could not even be parsed, or not be ended."""
         return self.lane.shared.refusal_bytes(error, cors)
 
     def _inherit_keys(self, predecessor: "Gateway") -> None:
-        """Keys that were fetched for an issuer that has not changed are not fetched again."""
+        """Keys that were fetched from the same place are not fetched again: it may be away."""
         for name, issuer in self._issuers.items():
             before = predecessor._issuers.get(name)
-            if before is None or before.config != issuer.config:
-                continue
-            if issuer.source is not None and before.source is not None:
+            if before is not None and issuer.source is not None and before.source is not None:
                 issuer.source.inherit(before.source)
 
     async def _end_sessions(self, identity: Identity) -> None:

@@ -36,7 +36,11 @@ class State:
         """Is called by each who uses it; the first call opens it."""
         self._users += 1
         if self._users == 1:
-            await self.store.start(self.view)
+            try:
+                await self.store.start(self.view)
+            except BaseException:
+                self._users = 0
+                raise
             self._sweeping = asyncio.create_task(self.view.run(), name="revocations")
 
     async def stop(self) -> None:

@@ -18,6 +18,7 @@ from gateway.telemetry.logs import configure_logging
 from gateway.tokens.keys import KeyMaterialError
 
 STORE_ON_RELOAD = 10.0  # seconds that a reload waits for the revocations in another store
+MUCH = 2  # times what a head may have: it is not even read to its end; less has a finer answer
 LOOK = 0.05  # seconds between two looks at a gateway that is to end
 
 _LOG = logging.getLogger(__name__)
@@ -135,8 +136,8 @@ def edge_settings(gateway: Gateway) -> EdgeSettings:
     return EdgeSettings(
         lane=gateway.lane,
         refusal=gateway.refusal_bytes,
-        max_head=gateway.max_head,
-        max_fields=gateway.max_fields,
+        max_head=MUCH * (server.max_url_size + server.max_header_size),
+        max_fields=MUCH * server.max_header_count,
         max_connections=server.max_connections,
         header_timeout=server.header_timeout,
         keep_alive=server.keep_alive,

@@ -4,6 +4,7 @@ Faults of the configuration are lines for people; nothing here prints a secret.
 """
 
 import argparse
+import asyncio
 import json
 import stat
 import sys
@@ -75,11 +76,63 @@ def check(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return OK
 
 
+def doctor(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    loaded = _load(arguments, environ)
+    from gateway.doctor import as_json, as_text, examine, has_errors
+
+    is_watched = sys.stderr.isatty()
+
+    def progress(subject: str) -> None:
+        if is_watched:
+            print(f"examined {subject}", file=sys.stderr)
+
+    findings = asyncio.run(examine(loaded.config, paths=arguments.path, progress=progress))
+    if arguments.json:
+        print(as_json(findings))
+    else:
+        for line in as_text(findings):
+            print(line)
+    return FAILED if has_errors(findings) else OK
+
+
 def routes(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
     loaded = _load(arguments, environ)
     lines = explanation(loaded, *arguments.explain) if arguments.explain else table(loaded)
     for line in lines:
         print(line)
+    return OK
+
+
+def init(arguments: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from gateway.init import InitError, write_config
+
+    output = arguments.output or arguments.config or "config.yaml"
+    file = None if output == "-" else Path(output)
+    try:
+        if file is not None and file.exists() and not arguments.force:
+            raise InitError(f"{file} is there already; --force replaces it")
+        written = write_config(
+            arguments.django_settings,
+            directory=arguments.path,
+            upstream=arguments.upstream,
+            python=arguments.python,
+            environ=environ,
+        )
+        if file is not None:
+            file.write_text(written.text, encoding="utf-8")
+    except (InitError, OSError) as error:
+        print(f"gateway init: {error}", file=sys.stderr)
+        return FAILED
+    for warning in written.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if file is None:
+        print(written.text, end="")
+        return OK
+    print(f"{file} is written; next: gateway check --config {file}")
+    for name in written.variables:
+        print(
+            f"it needs the environment variable {name}" + ("" if name in environ else ", not set")
+        )
     return OK
 
 

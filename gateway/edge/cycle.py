@@ -55,7 +55,7 @@ class EdgeCycle:
         flow: Flow,
         loop: asyncio.AbstractEventLoop,
         on_response: Callable[[], None],
-        refusal: "Refusal",
+        refusal: Refusal,
         *,
         keep_alive: bool,
         expect_100_continue: bool,

@@ -14,7 +14,7 @@ from gateway.known_lines import NO_LENGTH, Field, KnownFields, lines_of, read_fi
 from gateway.request import field_of
 
 _REQUEST_LINE = re.compile(rb'(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) (/[!"$-~]*) HTTP/1\.1')
-_CAPACITY = 16 << 20  # bytes: the lines of some 10,000 clients with a token each
+_CAPACITY = 12 << 20  # bytes: the lines of some 10,000 clients with a token each
 _FULL_PARSERS = (b"te", b"expect")  # they ask for more than an answer
 
 

@@ -107,7 +107,9 @@ class JwksSource:
         return bool(self._keys)
 
     def inherit(self, other: "JwksSource") -> None:
-        """Begins with what another source of the same settings has: keys, and its budget."""
+        """Begins with what another source has of the same place: keys, and its budget."""
+        if (other._url, other._algorithms) != (self._url, self._algorithms):
+            return
         self._keys, self._jwks = other._keys, other._jwks
         self._starts, self._ended = other._starts, other._ended
         self._loaded, self._failed = other._loaded, other._failed

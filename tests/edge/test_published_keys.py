@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import Gateway
+from gateway.config.load import load
 from tests.factories import jwk, rsa_key, sign
 from tests.servers import Script, Upstreamed, answering, gateway_running, scripted
 
@@ -74,3 +76,26 @@ async def test_without_keys_nobody_is_told_401_and_others_are_served(
             assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"\r\nretry-after: " in answer
             assert b'"code":"keys_unavailable"' in answer
+
+
+@pytest.mark.parametrize(
+    ("change", "has_keys"),
+    [("leeway: 5s", True), ("algorithm: ES256", False)],
+    ids=["same-place", "other-algorithm"],
+)
+async def test_keys_outlive_a_reload_while_nobody_publishes_them(
+    tmp_path: Path, change: str, has_keys: bool
+) -> None:
+    async with scripted(answering(OK)) as app, scripted(answering(key_set(0))) as keys:
+        text = CONFIG.format(keys=keys.port, app=app.port)
+        async with gateway_running(text, tmp_path) as running:
+            file = tmp_path / "changed.yaml"
+            other = text.replace("algorithm: RS256", change)
+            if "algorithm" not in change:
+                other = text.replace("algorithm: RS256", f"algorithm: RS256, {change}")
+            file.write_text(other)
+            new = Gateway(load(file, environ={}).config, predecessor=running.gateway)
+            source = new._issuers["idp"].source
+            assert source is not None
+            assert source.has_keys is has_keys
+            await new.stop()

@@ -133,11 +133,19 @@ def start_gateway(
     """A gateway with this configuration, on ports of its own; returns once it is ready."""
     file = directory / "config.yaml"
     _write(file, config)
+    return serve_file(file, children=children)
+
+
+def serve_file(
+    file: Path, *, children: Processes, env: Mapping[str, str] | None = None
+) -> RunningGateway:
+    """A gateway with this very file, in this environment; returns once it is ready."""
     process = children.start(
         "gateway",
         [sys.executable, "-m", "gateway", "run", "--config", file],
-        log=directory / "gateway.log",
+        log=file.with_name("gateway.log"),
         cwd=ROOT,
+        env=env,
     )
     found = process.wait_for(
         lambda: re.search(r"listening on (http://\S+), admin on port (\d+)", process.output())

@@ -128,7 +128,9 @@ def test_the_death_of_the_upstream_is_never_a_clean_end(
             receive(dripping)
         before_the_head = receive(held)
     after = ask(gateway.address, "GET", "/")
-    assert (before_the_head.status, before_the_head.json()["code"]) == (502, "upstream_broken")
+    assert before_the_head.status == 502
+    # It was sent once more, if the server went before its last connection did.
+    assert before_the_head.json()["code"] in ("upstream_broken", "upstream_refused")
     assert (after.status, after.json()["code"]) == (502, "upstream_refused")
     assert gateway.readiness().status == 200
 

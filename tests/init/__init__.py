@@ -1,0 +1,1 @@
+"""Tests of gateway/init: real Django projects, loaded in their own Python."""
