@@ -1,6 +1,7 @@
 """How fast counters grew of late: samples of what workers have counted, over a minute."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from gateway.telemetry.summed import Snapshot
 EVERY = 5.0  # seconds
 WINDOW = 60.0
 SHORTEST = 1.0
+
+_LOG = logging.getLogger(__name__)
 
 Place = tuple[str, ...]  # a counter's name, and the values of its labels in their order
 
@@ -34,11 +37,14 @@ class Rates:
         while self._samples[0][0] < now - WINDOW:
             self._samples.popleft()
 
-    async def run(self, read: Callable[[], Awaitable[Snapshot]]) -> None:
+    async def run(self, read: Callable[[], Awaitable[Snapshot]], *, every: float = EVERY) -> None:
         """Takes samples until cancelled."""
         while True:
-            self.take(await read())
-            await asyncio.sleep(EVERY)
+            try:
+                self.take(await read())
+            except Exception:  # noqa: BLE001 - logged with its trace; the next look is due
+                _LOG.exception("the counters could not be read")
+            await asyncio.sleep(every)
 
     def counts(self, snapshot: Snapshot) -> dict[Place, Count]:
         """All counters as they are now, by how they were."""

@@ -331,6 +331,7 @@ def test_all_sessions_of_a_user_are_ended(gateway: RunningGateway) -> None:
         refused(gateway, pair)
         assert refresh(gateway, pair).status == 401
     assert sessions(gateway, user) == []
+    assert "an operator ended all sessions of user " in gateway.process.output()
     assert told(gateway, "GET", "/revocations")["entries"] >= 1
     assert call(gateway, log_in(gateway)) == 200
 

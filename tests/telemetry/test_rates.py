@@ -1,9 +1,12 @@
 """How fast counters grew: over the last minute, and never less than nothing."""
 
+import asyncio
+
 import pytest
 
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.rates import Count, Rates, totals
+from gateway.telemetry.summed import Snapshot
 from tests.factories import FrozenClock
 
 PLACE = ("gateway_requests_total", "/", "GET", "200")
@@ -67,3 +70,20 @@ def test_a_counter_that_went_back_is_no_negative_rate() -> None:
     clock.advance(10)
     asked(after, 2)
     assert rates.counts(after.snapshot())[PLACE] == Count(2, 0.0)
+
+
+async def test_a_look_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    metrics, looks = Metrics(), iter([ValueError("no"), None])
+    rates, is_read = Rates(clock=FrozenClock()), asyncio.Event()
+
+    async def read() -> Snapshot:
+        error = next(looks, None)
+        if error is not None:
+            raise error
+        is_read.set()
+        return metrics.snapshot()
+
+    running = asyncio.create_task(rates.run(read, every=0))
+    await asyncio.wait_for(is_read.wait(), 5)
+    running.cancel()
+    assert "the counters could not be read" in caplog.text

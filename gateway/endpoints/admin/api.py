@@ -1,5 +1,6 @@
 """What the admin API does: all workers answer as one, and no answer holds a secret or a token."""
 
+import logging
 from typing import Any, Protocol
 
 from starlette.requests import Request
@@ -22,6 +23,8 @@ from gateway.endpoints.admin.problems import ApiProblem
 from gateway.stores.base import Listing
 from gateway.telemetry.rates import Rates
 from gateway.telemetry.summed import Snapshot
+
+_LOG = logging.getLogger(__name__)
 
 
 class Outcome(Protocol):
@@ -98,6 +101,7 @@ class Api:
     async def end_all(self, request: Request) -> answers.Ended:
         issuer, user = self._issuer(asked(request, ISSUER)), asked(request, USER)
         await self._ask(Question.END_ALL, issuer, user)
+        _LOG.info("an operator ended all sessions of user %r of %s", user, issuer)
         return answers.Ended(issuer=issuer, user=user, session=None)
 
     async def end_one(self, request: Request) -> answers.Ended:
@@ -106,6 +110,7 @@ class Api:
         if not await self._ask(Question.REVOKE, issuer, user, session):
             told = "this user has no such session, or it has ended before"
             raise ApiProblem(told, status=404, code="session_unknown")
+        _LOG.info("an operator ended a session of user %r of %s", user, issuer)
         return answers.Ended(issuer=issuer, user=user, session=session)
 
     async def configuration(self, request: Request) -> answers.Configuration:
