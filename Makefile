@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test test-faults compiled test-compiled fuzz lint docs bench bench-refresh
+.PHONY: help demo test test-faults compiled test-compiled fuzz lint docs site bench bench-refresh
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -45,6 +45,9 @@ lint: .venv/.installed-dev ## formatting, ruff, mypy --strict, import-linter
 docs: .venv/.installed-dev ## write the generated parts of docs/ and config.schema.json anew
 	.venv/bin/python -m docs.reference
 	.venv/bin/gateway schema > config.schema.json
+
+site: .venv/.installed-dev ## docs/ as a site, into build/site (ARGS="--site-dir DIR": elsewhere)
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict $(ARGS)
 
 bench: .venv/.installed-bench ## the data path against its peers, which it installs (ARGS=--quick: in 3 minutes)
 	@.venv/bin/python -m bench.install
