@@ -36,6 +36,7 @@ def check(parts: Parts) -> Findings:
     for path, upstream in parts.of_kind(UpstreamConfig).items():
         if parts.is_whole(path, "identity", "identity_headers", "mint"):
             yield from _identity(path, upstream)
+            yield from _servers(path, upstream)
         yield from _mint(path, upstream, issuers, parts)
     routes = parts.of_kind(RouteConfig)
     for path, route in routes.items():
@@ -111,6 +112,14 @@ def _issuer(path: KeyPath, issuer: IssuerConfig, parts: Parts) -> Findings:
     if _OURS.fullmatch(issuer.auth_header_name):
         yield (*path, "auth_header_name"), "this header belongs to the connection"
     yield from life_cycle(path, issuer, parts)
+
+
+def _servers(path: KeyPath, upstream: UpstreamConfig) -> Findings:
+    seen: set[str] = set()
+    for index, server in enumerate(upstream.servers):
+        if server.url in seen:
+            yield (*path, "servers", index), "the same server as one before; give it a weight"
+        seen.add(server.url)
 
 
 def _identity(path: KeyPath, upstream: UpstreamConfig) -> Findings:

@@ -1,5 +1,6 @@
 """How the upstreams are, read off them when somebody asks."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from prometheus_client.core import (
@@ -74,12 +75,15 @@ class UpstreamMetrics(Collector):
             pending.add_metric((name,), len(upstream.waiters))
             if upstream.concurrency is not None:
                 limit.add_metric((name,), upstream.concurrency.limit)
-            for server in upstream.servers.present:
-                up.add_metric((name, server.name), float(server.health.is_up))
-                for state, number in (
-                    ("idle", len(server.idle)),
-                    ("busy", len(server.busy)),
-                    ("connecting", server.connecting),
-                ):
-                    connections.add_metric((name, server.name, state), number)
+            states: Counter[tuple[str, str]] = Counter()
+            are_up: dict[str, bool] = {}
+            for server in upstream.servers.present:  # two names may stand for the same address
+                are_up[server.name] = server.health.is_up and are_up.get(server.name, True)
+                states[server.name, "idle"] += len(server.idle)
+                states[server.name, "busy"] += len(server.busy)
+                states[server.name, "connecting"] += server.connecting
+            for address, is_up in are_up.items():
+                up.add_metric((name, address), float(is_up))
+            for (address, state), number in states.items():
+                connections.add_metric((name, address, state), number)
         yield from (up, connections, pending, limit)

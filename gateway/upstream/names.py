@@ -49,8 +49,9 @@ class Names:
             found = await asyncio.get_running_loop().getaddrinfo(
                 address.host, address.port, type=socket.SOCK_STREAM
             )
-        except OSError as error:
-            _LOG.warning("%s can't be looked up: %s", address.host, error.strerror or error)
+        except (OSError, UnicodeError) as error:
+            why = getattr(error, "strerror", None) or error
+            _LOG.warning("%s can't be looked up: %s", address.host, why)
             return
         ips = list(dict.fromkeys(str(entry[4][0]) for entry in found if entry[0] == found[0][0]))
         if ips:

@@ -48,6 +48,7 @@ class Server:
         self.busy: set[UpstreamConnection] = set()
         self.connecting = 0
         self.promised = 0  # places that are kept for waiters who were told so
+        self.is_usable = True  # whether requests go here at present
         self.is_leaving = False  # no request comes here any more
         self._is_closed = False
         self.on_outcome: Callable[[float], None] | None = None
@@ -110,6 +111,9 @@ class Server:
         except OSError as error:
             self.health.not_connected(loop.time())
             raise UpstreamError.refused() from error
+        except asyncio.CancelledError:
+            self.health.given_up()
+            raise
         finally:
             self.connecting -= 1
             if connection is None or connection.is_closed:
@@ -153,7 +157,7 @@ class Server:
                 self.on_outcome(seconds)
             if self.health.breaker is not None:
                 self.health.answered(status, now)
-        elif self.health.breaker is not None:
+        else:
             self.health.given_up()
         if connection.is_reusable and not self.is_leaving:
             self._offer(connection, now)
@@ -177,7 +181,9 @@ class Server:
             self.health.failed(connection.loop.time())
 
     def lost(self, connection: UpstreamConnection) -> None:
-        self.busy.discard(connection)
+        if connection in self.busy:  # it became a WebSocket's
+            self.health.given_up()
+            self.busy.discard(connection)
         if connection in self.idle:
             self.idle.remove(connection)
         self.wake()
@@ -195,7 +201,7 @@ class Server:
 
     def wake(self) -> None:
         """Tells who waits longest that a connection may be opened here."""
-        if self._waiters and self.has_room and not self.is_leaving and self.health.may_be_asked:
+        if self._waiters and self.has_room and self.is_usable and not self.is_leaving:
             waiter = self._waiters.next()
             if waiter is not None:
                 self.promised += 1

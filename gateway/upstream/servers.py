@@ -104,6 +104,8 @@ class Servers:
         for server in usable:
             if server not in self._usable:
                 join_turns(server, self._usable)
+        for server in self:
+            server.is_usable = server in usable
         self._usable = usable
         is_plain = len(self._present) == 1 and bool(usable) and usable[0].health.breaker is None
         self.only = usable[0] if is_plain else None
@@ -116,7 +118,7 @@ class Servers:
             server.sweep(now)
             server.health.tick(now)
             server.share = server.address.weight * server.health.share(now)
-        self._leaving = [server for server in self._leaving if server.open_connections]
+        self._leaving = [server for server in self._leaving if server.in_flight or server.idle]
 
     def _add(self, address: ServerAddress, ip: str | None) -> None:
         server = self._build(address, ip)

@@ -32,6 +32,11 @@ REFUSED = [
     ("server", "{max_body_size: 1MB}", "1: server.max_body_size: must be a size, such as 512"),
     ("server", "{max_body_size: true}", "1: server.max_body_size: must be a size, such as 512"),
     ("server", "{max_body_size: -1}", "1: server.max_body_size: must be a size, such as 512"),
+    (
+        "upstream",
+        "{servers: [http://h, {url: http://h}]}",
+        "6: upstreams.students.servers[1]: the same",
+    ),
     ("server", "{max_header_count: 0}", "1: server.max_header_count: must be greater than or eq"),
     ("server", "{trusted_proxies: 10.0.0.0/8}", "1: server.trusted_proxies: must be a list"),
     ("server", "{trusted_proxies: [10.1.0.0/8]}", "1: server.trusted_proxies[0]: has bits set"),

@@ -10,11 +10,13 @@ import pytest
 
 from gateway.config import UpstreamConfig
 from gateway.errors import UpstreamError
+from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.exchange import Exchange
 from gateway.upstream.pool import Upstream
 from gateway.upstream.retrying import RetryBudget
 from gateway.upstream.waiting import Waiters
 from tests.servers import Upstreamed, answering, scripted
-from tests.upstream.servers import GET, POST, Ask, ask, ports_of, reason_of, running
+from tests.upstream.servers import GET, POST, REQUEST, Ask, ask, ports_of, reason_of, running
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SICK = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -129,6 +131,50 @@ class TestCircuit:
             assert await reason_of(upstream) == "no_healthy_upstream"
             hold.set()
             assert (await first)[1] == 200
+            assert upstream.servers.is_any_usable
+
+    @pytest.mark.parametrize("ends", ["left-while-dialling", "left-while-waiting", "websocket"])
+    async def test_a_try_without_an_outcome_is_made_again(self, ends: str) -> None:
+        hold = asyncio.Event()
+
+        async def script(connection: Upstreamed) -> None:
+            await connection.head()
+            await connection.send(SICK)
+            await connection.head()
+            await hold.wait()
+
+        breaker = {"failures": 1, "window": "10s", "open_for": "10ms"}
+        timeouts = {"idle": "10ms" if ends == "left-while-dialling" else "30s"}
+        async with (
+            scripted(script) as app,
+            running([app.port], circuit_breaker=breaker, timeouts=timeouts) as upstream,
+        ):
+            await ask(upstream)
+            (server,) = upstream.servers.present
+            if ends == "left-while-dialling":
+                await until(lambda: not server.idle)
+
+                async def never(loop: object) -> UpstreamConnection:
+                    await asyncio.sleep(30)
+                    raise AssertionError
+
+                server._open = never  # type: ignore[method-assign]
+            await until(lambda: upstream.servers.is_any_usable)
+            if ends == "websocket":
+                connection = upstream.take(GET)
+                assert connection is not None
+                exchange = Exchange(asyncio.get_running_loop(), is_sent=True)
+                connection.begin(exchange, REQUEST, is_head=False, is_whole=True)
+                assert not upstream.servers.is_any_usable
+                detached = connection.detach(exchange)
+                assert detached is not None
+                detached[0].abort()
+            else:
+                asked = asyncio.create_task(ask(upstream))
+                await until(lambda: not upstream.servers.is_any_usable)
+                await asyncio.sleep(0.01)
+                asked.cancel()
+                await asyncio.gather(asked, return_exceptions=True)
             assert upstream.servers.is_any_usable
 
 
