@@ -111,8 +111,8 @@ class AsgiLane:
             scope["gateway.cors"] = request.cors  # for the answer of a defect, or of a stop
             if not is_open:  # else that is told at its end
                 self.shared.log(
-                    request, request_id, status=status, reason=reason, started=started,
-                    asked=traffic.asked, sent=traffic.sent, received=traffic.received,
+                    request, request_id, status, reason,
+                    started, traffic.asked, traffic.sent, traffic.received,
                 )  # fmt: skip
 
     def _open_socket(
@@ -146,10 +146,7 @@ class AsgiLane:
         sent: int,
         received: int,
     ) -> None:
-        self.shared.log(
-            request, request_id, status=101, reason=reason, started=started,
-            asked=asked, sent=sent, received=received,
-        )  # fmt: skip
+        self.shared.log(request, request_id, 101, reason, started, asked, sent, received)
 
     async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
         try:

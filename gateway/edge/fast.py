@@ -234,9 +234,8 @@ class FastExchange(Lasting):
 
     def _log(self, reason: str) -> None:
         self._lane.log(
-            self._request, self._request_id,
-            status=self._status, reason=reason, started=self._started,
-            asked=self._asked, sent=self._sent, received=len(self._body),
+            self._request, self._request_id, self._status, reason,
+            self._started, self._asked, self._sent, len(self._body),
         )  # fmt: skip
 
 

@@ -65,13 +65,14 @@ class Lane:
     def begin(self, request: RequestHead) -> bytes:
         """Gives a request its place in a trace, and its id: a trusted proxy's, else a new one."""
         is_trusted = self._proxy.trusts(request.peer)
-        traceparent = request.header(b"traceparent")
         if self._traces is not None:
             request.trace = self._traces.begin(
-                traceparent, request.header(b"tracestate"), is_peer_trusted=is_trusted
+                request.header(b"traceparent"),
+                request.header(b"tracestate"),
+                is_peer_trusted=is_trusted,
             )
-        elif traceparent is not None:
-            request.trace = followed(traceparent)
+        elif self._access_log is not None:
+            request.trace = followed(request.header(b"traceparent"))
         if is_trusted:
             return self._request_ids.accept(request.header(b"x-request-id"))
         return self._request_ids.new()
@@ -113,11 +114,10 @@ class Lane:
         headers = self.headers_of(answer, request_id, cors=cors, is_last=True)
         return whole_answer(answer.status, headers, answer.body)
 
-    def log(
+    def log(  # by position: names would cost a part of all that logging does
         self,
         request: RequestHead,
         request_id: bytes,
-        *,
         status: int,
         reason: str,
         started: float,

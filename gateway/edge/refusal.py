@@ -30,9 +30,8 @@ def refuse(
     body = b"" if request.method == "HEAD" else answer.body
     protocol.write(whole_answer(answer.status, headers, body))
     lane.log(
-        request, request_id,
-        status=error.status, reason=error.reason, started=started,
-        asked=asked, sent=len(body), received=received,
+        request, request_id, error.status, error.reason,
+        started, asked, len(body), received,
     )  # fmt: skip
     if is_last:
         protocol.transport.close()

@@ -19,7 +19,7 @@ BATCH = 64  # lines; a larger flush would hold the loop for too long
 DELAY = 0.25  # seconds a line may wait
 SHORT = 12  # hex digits of a session's hash: enough to tell sessions apart, and to say
 
-_KNOWN = 16384  # sessions whose hash is remembered
+_KNOWN = 8192  # who asked what is remembered, in the words of a line
 
 
 class AccessLog:
@@ -30,7 +30,7 @@ class AccessLog:
     ) -> None:
         self._write = write
         self._is_json = form == "json"
-        self._sessions: dict[str, str] = {"": ""}
+        self._known: dict[tuple[str, str, str, str], str] = {}
         self._stamps = _Stamps(wall)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -58,28 +58,23 @@ class AccessLog:
         `sent` and `received` are bytes of bodies, by the client's connection.
         """
         time, lines, trace = self._stamps.now(), self._lines, request.trace
-        session = self._sessions.get(request.session)
-        if session is None:
-            session = self._learn(request.session)
+        key = request.route, request.client or request.peer or "", request.user, request.session
+        who = self._known.get(key) or self._learn(key)
         if self._is_json:
             upstream_ms = "null" if upstream is None else "%.2f" % (upstream * 1000)
             trace_id = "" if trace is None else trace.trace_id
             lines.append(
                 f'{{"time":"{time}","method":{quote(request.method)},'
                 f'"path":{quote(request.sent_path)},"status":{status},"reason":"{reason}",'
-                f'"route":{quote(request.route)},'
-                f'"client":{quote(request.client or request.peer or "")},'
-                f'"user":{quote(request.user)},"session":"{session}",'
-                f'"ms":{seconds * 1000:.2f},"upstream_ms":{upstream_ms},'
+                f'{who},"ms":{seconds * 1000:.2f},"upstream_ms":{upstream_ms},'
                 f'"bytes":{sent},"request_bytes":{received},'
                 f'"request_id":"{request_id.decode()}","trace_id":"{trace_id}"}}'
             )
         else:
             upstream_ms = "-" if upstream is None else f"{upstream * 1000:.2f}ms"
             lines.append(
-                f"{time} {request.client or request.peer or '-'} {request.method or '-'} "
-                f"{quote(request.sent_path)} {status} {reason or '-'} "
-                f"route={quote(request.route)} user={quote(request.user)} session={session or '-'} "
+                f"{time} {request.method or '-'} "
+                f"{quote(request.sent_path)} {status} {reason or '-'} {who} "
                 f"{seconds * 1000:.2f}ms upstream={upstream_ms} bytes={sent} "
                 f"request_bytes={received} {request_id.decode()} "
                 f"trace={'-' if trace is None else trace.trace_id}"
@@ -89,11 +84,24 @@ class AccessLog:
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(DELAY, self.flush)
 
-    def _learn(self, session: str) -> str:
-        if len(self._sessions) >= _KNOWN:
-            self._sessions = {"": ""}
-        short = self._sessions[session] = short_hash(session)
-        return short
+    def _learn(self, key: tuple[str, str, str, str]) -> str:
+        """How a line has who asked, of the same ones as often."""
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        route, client, user, session = key
+        short = short_hash(session) if session else ""
+        if self._is_json:
+            who = (
+                f'"route":{quote(route)},"client":{quote(client)},'
+                f'"user":{quote(user)},"session":"{short}"'
+            )
+        else:
+            who = (
+                f"client={client or '-'} route={quote(route)} user={quote(user)} "
+                f"session={short or '-'}"
+            )
+        self._known[key] = who
+        return who
 
     def flush(self) -> None:
         if self._timer is not None:
