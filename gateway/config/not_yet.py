@@ -20,9 +20,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
     "admin": {
         "token": None,
     },
-    "tracing": {
-        "otlp_endpoint": None,
-    },
 }
 
 _SMALLEST = {

@@ -20,16 +20,18 @@ def refuse(
     request_id: bytes,
     started: float,
     keep_alive: bool,
+    asked: float,
+    received: int,
 ) -> None:
-    """Answers with an error."""
+    """Answers with an error; what else there is of the request is as `Lane.log` has it."""
     answer, is_doubtful = lane.refusal(error, request)
     is_last = is_doubtful or not keep_alive or error.status == 500  # of a defect nothing is known
     headers = lane.headers_of(answer, request_id, cors=request.cors, is_last=is_last)
     body = b"" if request.method == "HEAD" else answer.body
     protocol.write(whole_answer(answer.status, headers, body))
     lane.log(
-        request, request_id,
-        status=error.status, reason=error.reason, started=started,
+        request, request_id, error.status, error.reason,
+        started, asked, len(body), received,
     )  # fmt: skip
     if is_last:
         protocol.transport.close()
