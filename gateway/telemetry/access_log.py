@@ -73,7 +73,7 @@ class AccessLog:
         else:
             upstream_ms = "-" if upstream is None else f"{upstream * 1000:.2f}ms"
             lines.append(
-                f"{time} {request.method or '-'} "
+                f"{time} {key[1] or '-'} {request.method or '-'} "
                 f"{quote(request.sent_path)} {status} {reason or '-'} {who} "
                 f"{seconds * 1000:.2f}ms upstream={upstream_ms} bytes={sent} "
                 f"request_bytes={received} {request_id.decode()} "
@@ -96,10 +96,7 @@ class AccessLog:
                 f'"user":{quote(user)},"session":"{short}"'
             )
         else:
-            who = (
-                f"client={client or '-'} route={quote(route)} user={quote(user)} "
-                f"session={short or '-'}"
-            )
+            who = f"route={quote(route)} user={quote(user)} session={short or '-'}"
         self._known[key] = who
         return who
 

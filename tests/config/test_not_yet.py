@@ -14,7 +14,6 @@ NOT_YET = [
         }.items()
     ),
     ("admin", "{token: abc}", "9: admin.token"),
-    ("tracing", "{otlp_endpoint: 'http://otel:4318'}", "11: tracing.otlp_endpoint"),
 ]
 
 

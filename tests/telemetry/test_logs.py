@@ -58,10 +58,10 @@ async def test_a_request_is_one_line_of_text() -> None:
     unparsed(log)
     log.flush()
     assert written[0].splitlines() == [
-        '1970-01-01T00:00:00.000+00:00 GET "/a\\nb" 200 - client=127.0.0.1 route="/" user="7" '
+        '1970-01-01T00:00:00.000+00:00 127.0.0.1 GET "/a\\nb" 200 - route="/" user="7" '
         f"session={short_hash('s-1')} 250.00ms upstream=125.00ms bytes=12 request_bytes=3 id-1 "
         f"trace={TRACE}",
-        '1970-01-01T00:00:00.000+00:00 - "" 400 request_invalid client=- route="" user="" '
+        '1970-01-01T00:00:00.000+00:00 - - "" 400 request_invalid route="" user="" '
         "session=- 0.00ms upstream=- bytes=40 request_bytes=0 id-2 trace=-",
     ]
 
