@@ -60,7 +60,7 @@ class Lane:
 
     def refusal(self, error: GatewayError, request: RequestHead) -> tuple[Answer, bool]:
         """What to answer, and whether nothing that follows on the connection is to be trusted."""
-        is_doubtful = isinstance(error, RequestRefused) and error.status != 413
+        is_doubtful = isinstance(error, RequestRefused) and error.status not in (403, 413)
         return self._profiles.render(error, request).with_headers(*error.fields), is_doubtful
 
     def headers_of(
