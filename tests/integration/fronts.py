@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,25 @@ http {{
 {http}}}
 """
 
+DEPLOYED = Path(__file__).parents[2] / "deploy" / "nginx"
+_NJS = [
+    f"{place}/ngx_http_js_module.so"
+    for place in ("/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules")
+]
+_DEPLOYED = """
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+    include {name};
+}}
+"""
+
 
 def start_nginx(
     http: str, *, gateway: str, port: int, directory: Path, children: Processes
@@ -32,11 +52,42 @@ def start_nginx(
 
     The gateway's address is the upstream `gateway`. Skips the test where there is no nginx.
     """
+    config = _NGINX.format(gateway=gateway.removeprefix("http://"), http=http)
+    _start(config, port=port, directory=directory, children=children)
+
+
+def start_deployed(
+    name: str,
+    places: Mapping[str, str],
+    *,
+    port: int,
+    directory: Path,
+    children: Processes,
+) -> None:
+    """nginx with a file of `deploy/nginx` as it stands there, but for these places.
+
+    Skips the test where there is no nginx, or none with njs for a file that needs it.
+    """
+    text = (DEPLOYED / name).read_text()
+    for place, here in places.items():
+        assert place in text, place
+        text = text.replace(place, here)
+    (directory / name).write_text(text)
+    config = _DEPLOYED.format(name=name)
+    if "js_import" in text:
+        module = next((path for path in map(Path, _NJS) if path.exists()), None)
+        if module is None:
+            pytest.skip("njs is not installed (Debian: libnginx-mod-http-js)")
+        config = f"load_module {module};\n{config}"
+    _start(config, port=port, directory=directory, children=children)
+
+
+def _start(text: str, *, port: int, directory: Path, children: Processes) -> None:
     binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if binary is None:
         pytest.skip("nginx is not installed")
     config = directory / "nginx.conf"
-    config.write_text(_NGINX.format(gateway=gateway.removeprefix("http://"), http=http))
+    config.write_text(text)
     process = children.start(
         "nginx",
         [binary, "-p", directory, "-e", "stderr", "-c", config],
