@@ -74,6 +74,8 @@ def start_deployed(
         text = text.replace(place, here)
     (directory / name).write_text(text)
     config = _DEPLOYED.format(name=name)
+    if os.geteuid() == 0:  # its workers would be nobody, and see nothing of this directory
+        config = f"user root;\n{config}"
     if "js_import" in text:
         module = next((path for path in map(Path, _NJS) if path.exists()), None)
         if module is None:
