@@ -4,9 +4,15 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from examples.apps import status_of
 from examples.processes import Processes
@@ -97,6 +103,21 @@ def _start(text: str, *, port: int, directory: Path, children: Processes) -> Non
         cwd=directory,
     )
     process.wait_for(lambda: status_of(f"http://127.0.0.1:{port}"))
+
+
+def certificate() -> bytes:
+    """One for localhost that nobody vouches for, with its key behind it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        issuer_name=name, subject_name=name, public_key=key.public_key(),
+        serial_number=x509.random_serial_number(), not_valid_before=now - timedelta(days=1),
+        not_valid_after=now + timedelta(days=1),
+    )  # fmt: skip
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return certificate + private
 
 
 def free_ports(number: int) -> list[int]:
