@@ -18,7 +18,7 @@ from bench.processes import BenchError, free_port
 
 HERE = Path(__file__).parent
 DEPLOYED = HERE.parents[1] / "deploy" / "nginx"
-_NJS = Path("/usr/lib/nginx/modules/ngx_http_js_module.so")  # Debian's
+_MODULES = Path("/usr/lib/nginx/modules")  # Debian's
 
 
 class Absent(BenchError):
@@ -182,12 +182,11 @@ def _two_workers(site: Site) -> list[str]:
 
 def _auth_request(site: Site) -> list[str]:
     """nginx as deploy/nginx/auth_request.conf has it, and the gateway that it asks."""
-    if not _NJS.exists():
-        raise Absent("njs is not installed: apt-get install libnginx-mod-http-js")
+    if not (_MODULES / "ngx_http_set_misc_module.so").exists():
+        raise Absent("set-misc is not installed: apt-get install libnginx-mod-http-set-misc")
     gateway_port = free_port()
     text = (DEPLOYED / "auth_request.conf").read_text()
     for place, here in {
-        "/etc/nginx/gateway": str(DEPLOYED),
         "/dev/shm/gateway-decisions": f"{site.scratch}/decisions",
         "listen 80 ": f"listen 127.0.0.1:{site.port} ",
         "server 127.0.0.1:8080;": f"server 127.0.0.1:{gateway_port};",
@@ -199,7 +198,7 @@ def _auth_request(site: Site) -> list[str]:
     (site.scratch / "auth_request.deployed.conf").write_text(text)
     user = "user root;" if os.geteuid() == 0 else ""  # nobody else sees the scratch directory
     template = HERE / "auth_request.conf"
-    nginx = nginx_command(rendered(template, site, MODULE=str(_NJS), USER=user))
+    nginx = nginx_command(rendered(template, site, MODULES=str(_MODULES), USER=user))
     settings = [f"BENCH_PORT={gateway_port}", "GATEWAY_SERVER__TRUSTED_PROXIES=127.0.0.1/32"]
     gateway = ["env", *settings, *_gateway(site)]
     return ["sh", "-c", f"{shlex.join(gateway)} & exec {shlex.join(nginx)}"]

@@ -32,10 +32,8 @@ http {{
 """
 
 DEPLOYED = Path(__file__).parents[2] / "deploy" / "nginx"
-_NJS = [
-    f"{place}/ngx_http_js_module.so"
-    for place in ("/usr/lib/nginx/modules", "/usr/share/nginx/modules", "/etc/nginx/modules")
-]
+_MODULES = Path("/usr/lib/nginx/modules")  # Debian's
+_SET_MISC = ("ndk_http_module.so", "ngx_http_set_misc_module.so")
 _DEPLOYED = """
 daemon off;
 worker_processes 1;
@@ -72,7 +70,7 @@ def start_deployed(
 ) -> None:
     """nginx with a file of `deploy/nginx` as it stands there, but for these places.
 
-    Skips the test where there is no nginx, or none with njs for a file that needs it.
+    Skips the test where there is no nginx, or none with set-misc for a file that needs it.
     """
     text = (DEPLOYED / name).read_text()
     for place, here in places.items():
@@ -82,11 +80,11 @@ def start_deployed(
     config = _DEPLOYED.format(name=name)
     if os.geteuid() == 0:  # its workers would be nobody, and see nothing of this directory
         config = f"user root;\n{config}"
-    if "js_import" in text:
-        module = next((path for path in map(Path, _NJS) if path.exists()), None)
-        if module is None:
-            pytest.skip("njs is not installed (Debian: libnginx-mod-http-js)")
-        config = f"load_module {module};\n{config}"
+    if "set_hmac_sha256" in text:
+        if not all((_MODULES / name).exists() for name in _SET_MISC):
+            pytest.skip("set-misc is not installed (Debian: libnginx-mod-http-set-misc)")
+        loads = [f"load_module {_MODULES / name};\n" for name in _SET_MISC]
+        config = "".join([*loads, config])
     _start(config, port=port, directory=directory, children=children)
 
 

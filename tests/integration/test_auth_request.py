@@ -11,7 +11,7 @@ from websockets.asyncio.client import connect
 
 from examples.processes import Processes
 from tests.integration.exchange import JSON, Answer, ask
-from tests.integration.fronts import DEPLOYED, free_ports, start_deployed
+from tests.integration.fronts import free_ports, start_deployed
 from tests.integration.live.servers import start_live
 from tests.integration.servers import RunningApp, RunningEcho, RunningGateway, start_gateway
 
@@ -43,7 +43,6 @@ def start(gateway: RunningGateway, *, app: str, directory: Path, children: Proce
     (port,) = free_ports(1)
     decisions = directory / "decisions"
     places = {
-        "/etc/nginx/gateway": str(DEPLOYED),
         "/dev/shm/gateway-decisions": str(decisions),
         "listen 80 ": f"listen 127.0.0.1:{port} ",
         "server 127.0.0.1:8080;": f"server {gateway.address.removeprefix('http://')};",
