@@ -96,7 +96,7 @@ def told_of(request: RequestHead) -> RequestHead:
             raise RequestRefused(400, "framing_invalid", "a question has no body")
     behind = request.target[len(AUTHZ) :]
     if behind.startswith(b"/"):
-        method, target = request.method.encode(), behind
+        method, target, host = request.method.encode(), behind, None
     if method is None or target is None or _METHOD.fullmatch(method) is None:
         raise _untold()
     headers = [field for field in request.headers if field[0] not in _OF_QUESTION]

@@ -214,6 +214,7 @@ PEERS = {
             _auth_request,
             caches_tokens=True,
             readiness_path="/readyz",
+            only_loads=frozenset({"one-token", "many-tokens"}),
         ),
         Peer("haproxy", "HAProxy jwt_verify", _haproxy),
         Peer("envoy", "Envoy jwt_authn with its cache", _envoy, caches_tokens=True),

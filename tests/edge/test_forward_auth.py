@@ -217,6 +217,7 @@ async def test_envoy_asks_by_the_target_itself(asked: Ask) -> None:
     # What the client says of its request does not count then.
     forged = ["X-Forwarded-Uri: /open/", "X-Forwarded-Method: GET"]
     assert (await asked(envoy("/api/x/", *forged))).status == 401
+    assert (await asked(envoy("/only/", bearer(), "X-Forwarded-Host: a.example"))).status == 200
 
 
 @pytest.mark.parametrize(
