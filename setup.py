@@ -11,7 +11,8 @@ from setuptools import setup
 HOT = (
     "admission", "authentication", "cors", "forward_auth", "identity", "known_lines", "proxy",
     "request", "routing", "edge/client_head", "edge/fast", "edge/lane", "edge/lasting",
-    "edge/ordinary_head", "edge/refusal", "edge/whole", "telemetry/access_log", "telemetry/request_id",
+    "edge/ordinary_head", "edge/refusal", "edge/whole", "telemetry/access_log",
+    "telemetry/request_id",
     "tokens/cache", "tokens/revoked", "upstream/answer",
     "upstream/connection", "upstream/exchange", "upstream/forwarded", "upstream/headers",
     "upstream/identity", "upstream/ordinary_answer",
