@@ -23,6 +23,7 @@ from gateway.edge.transfer import (
     read_whole,
 )
 from gateway.errors import GatewayError, ShuttingDown
+from gateway.forward_auth import Allowed
 from gateway.limits import Limiter
 from gateway.profiles import Answer
 from gateway.proxy import Call, Forward
@@ -72,11 +73,12 @@ class AsgiLane:
             if isinstance(decision, Call):
                 status = await self._answer_own(decision, receive, send, traffic)
                 return
-            if (rate := decision.site.rate) is not None:
-                who = rate.who(decision.identity, decision.client)
-                await self._limiter.admit(
-                    rate.route, rate.rate, rate.burst, who, issuer=rate.issuer
-                )
+            if isinstance(decision, Allowed):
+                await self._limit(decision.forward)
+                status = decision.answer.status
+                await self._send(decision.answer, request, request_id, send, traffic, is_last=False)
+                return
+            await self._limit(decision)
             transfer = Transfer(
                 decision,
                 receive,
@@ -115,6 +117,11 @@ class AsgiLane:
                     started, traffic.asked, traffic.sent, traffic.received,
                 )  # fmt: skip
 
+    async def _limit(self, decision: Forward) -> None:
+        if (rate := decision.site.rate) is not None:
+            who = rate.who(decision.identity, decision.client)
+            await self._limiter.admit(rate.route, rate.rate, rate.burst, who, issuer=rate.issuer)
+
     def _open_socket(
         self,
         scope: Scope,
@@ -148,7 +155,7 @@ class AsgiLane:
     ) -> None:
         self.shared.log(request, request_id, 101, reason, started, asked, sent, received)
 
-    async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
+    async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call | Allowed:
         try:
             return self.shared.decide(request, request_id)
         except KeysNeeded as needed:  # the one cold path: an unknown key id

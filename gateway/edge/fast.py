@@ -21,9 +21,8 @@ from gateway.edge.lasting import Lasting
 from gateway.edge.refusal import refuse
 from gateway.edge.transfer import framed, without_length
 from gateway.errors import GatewayError, ShuttingDown, UpstreamError
-from gateway.proxy import Call, Forward, too_large
+from gateway.proxy import Forward
 from gateway.request import RequestHead
-from gateway.tokens.jwks import KeysNeeded
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import Headers
 from gateway.upstream.headers import BODILESS, response_headers
@@ -237,37 +236,3 @@ class FastExchange(Lasting):
             self._request, self._request_id, self._status, reason,
             self._started, self._asked, self._sent, len(self._body),
         )  # fmt: skip
-
-
-def answer(
-    protocol: "EdgeProtocol", lane: Lane, request: RequestHead, body: bytes, *, keep_alive: bool
-) -> bool:
-    """Answers a whole request, or begins to; False where that is the ASGI lane's."""
-    started = lane.clock()
-    request_id = lane.begin(request)
-    try:
-        forward = lane.decide(request, request_id)
-        if isinstance(forward, Call) or forward.site.rate is not None or forward.ends_sessions:
-            return False
-        if len(body) > forward.site.max_body_size:
-            raise too_large()
-    except KeysNeeded:
-        return False
-    except Exception as caught:  # noqa: BLE001 - the parser would take a defect for a bad request
-        error = caught
-        if not isinstance(error, GatewayError):
-            _LOG.exception("the gateway failed to handle a request")
-            error = GatewayError("the gateway failed")
-        refuse(
-            protocol, lane, request, error,
-            request_id=request_id, started=started, keep_alive=keep_alive,
-            asked=0.0, received=len(body),
-        )  # fmt: skip
-        return True
-    exchange = FastExchange(
-        protocol, lane, request, forward,
-        body=body, request_id=request_id, started=started, keep_alive=keep_alive,
-    )  # fmt: skip
-    protocol.begin(exchange)
-    exchange.run()
-    return True

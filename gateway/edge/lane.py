@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.cors import Fields, with_cors
 from gateway.edge.client_head import whole_answer
 from gateway.errors import GatewayError, RequestRefused
+from gateway.forward_auth import Allowed, ForwardAuth, asks
 from gateway.profiles import Answer, Profiles
 from gateway.proxy import Call, Forward, Proxy
 from gateway.request import RequestHead, parse_target
@@ -54,6 +55,7 @@ class Lane:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._proxy = proxy
+        self._forward_auth = ForwardAuth(proxy)
         self._profiles = profiles
         self._request_ids = request_ids
         self._access_log = access_log
@@ -77,9 +79,11 @@ class Lane:
             return self._request_ids.accept(request.header(b"x-request-id"))
         return self._request_ids.new()
 
-    def decide(self, request: RequestHead, request_id: bytes) -> Forward | Call:
+    def decide(self, request: RequestHead, request_id: bytes) -> Forward | Call | Allowed:
         """What to do with this request; raises GatewayError, or KeysNeeded (the one cold path)."""
         request.path, request.query = parse_target(request.target)
+        if asks(request):
+            return self._forward_auth.decide(request, request_id)
         decision = self._proxy.decide(request, request_id)
         if isinstance(decision, Forward) and decision.identity is not None:
             request.user = decision.identity.user_id
@@ -88,7 +92,7 @@ class Lane:
 
     def refusal(self, error: GatewayError, request: RequestHead) -> tuple[Answer, bool]:
         """What to answer, and whether nothing that follows on the connection is to be trusted."""
-        is_doubtful = isinstance(error, RequestRefused) and error.status != 413
+        is_doubtful = isinstance(error, RequestRefused) and error.status not in (403, 413)
         return self._profiles.render(error, request).with_headers(*error.fields), is_doubtful
 
     def headers_of(
