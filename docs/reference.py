@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/: every key of the file, and what the recordings say.
+"""Writes the generated parts of docs/: the file's keys, what the recordings say, the admin API.
 
 `python -m docs.reference` writes what stands between the marks anew; a test keeps both equal.
 """
@@ -12,6 +12,8 @@ from typing import Any
 
 from gateway.config import json_schema
 from gateway.config.not_yet import NOT_YET
+from gateway.endpoints.admin.api import OPERATIONS
+from gateway.endpoints.admin.openapi import document
 from tests.wire.recipes import recording
 from tests.wire.test_api_rows import ALL, KNOWN_DIFFERENCES, RUNS
 from tests.wire.test_token_rows import blocks
@@ -180,7 +182,16 @@ def differences() -> str:
     return "\n".join(lines) + "\n"
 
 
+# The admin API
+
+
+def admin_api() -> str:
+    """Its OpenAPI document, as `/api/openapi.json` serves it."""
+    return json.dumps(document(OPERATIONS), indent=2) + "\n"
+
+
 def main() -> None:
+    (DOCS / "admin-api.json").write_text(admin_api())
     for page, parts in pages().items():
         page.write_text(written(page.read_text(), parts))
 

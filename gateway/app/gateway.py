@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from gateway.admission import Admission, HeadLimits
-from gateway.app.sites import Sites
+from gateway.app.sites import Sites, revoking
 from gateway.app.state import State
 from gateway.app.token_paths import open_sessions, token_paths
 from gateway.app.traces import spans, trace_starter
@@ -92,7 +92,7 @@ class Gateway:
     def _lane(self, config: Config) -> AsgiLane:
         table = RouteTable.compile(config.routes)
         server = config.server
-        sites = Sites(
+        self._sites = sites = Sites(
             config, issuers=self._issuers, upstreams=self.upstreams, profiles=self.profiles
         )
         local = self.state.local
@@ -119,7 +119,7 @@ class Gateway:
                 ),
                 forwarded=ForwardedPolicy(map(str, server.trusted_proxies)),
                 revocations=self.view,
-                revoking=_revoking(config),
+                revoking=revoking(config),
             ),
             profiles=self.profiles,
             request_ids=RequestIds(os.urandom(6).hex().encode()),
@@ -170,6 +170,7 @@ class Gateway:
         """Becomes the one that answers, and whose store the metrics and the open sockets follow."""
         self.metrics.store_up.set_function(lambda: self.store.is_up)
         self.metrics.upstreams.follow(self.upstreams)
+        self.metrics.tokens.follow(self._sites.token_caches)
         self.metrics.open_websockets.set_function(lambda: len(self.sockets))
         self._background.append(asyncio.create_task(self._end_revoked(), name="open sockets"))
 
@@ -246,15 +247,6 @@ class Gateway:
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
-
-
-def _revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
-    return frozenset(
-        (name, method, one.path.encode())
-        for name, issuer in config.issuers.items()
-        for one in issuer.revoke_on
-        for method in one.methods
-    )
 
 
 def _access_log(config: Config) -> AccessLog | None:

@@ -43,12 +43,17 @@ class Reloader:
 
     async def reload(self) -> Outcome:
         async with self._one_at_a_time:
-            outcome = await self._reload()
+            outcome = await self._reload(is_trial=False)
         for line in outcome.lines:
             _LOG.log(logging.INFO if outcome.is_done else logging.ERROR, "reload: %s", line)
         return outcome
 
-    async def _reload(self) -> Outcome:
+    async def preview(self) -> Outcome:
+        """What a reload would change, or why the file would be refused before workers see it."""
+        async with self._one_at_a_time:
+            return await self._reload(is_trial=True)
+
+    async def _reload(self, *, is_trial: bool) -> Outcome:
         try:
             loaded = await asyncio.to_thread(self._load)
         except ConfigError as error:
@@ -56,15 +61,17 @@ class Reloader:
         old, new = self.config, loaded.config
         fixed = [loaded.source.fault(path, "needs a restart") for path in fixed_changes(old, new)]
         try:
-            faults = [*map(str, fixed)] or await self._apply(new)
+            faults = [*map(str, fixed)] or ([] if is_trial else await self._apply(new))
         except Exception as error:  # noqa: BLE001 - logged with its trace, and told
             _LOG.exception("the reload failed")
             faults = [f"the reload failed: {type(error).__name__}"]
         if faults:
             return _refused(faults)
-        self.config = new
         told = await asyncio.to_thread(changes, old, new)
         doubts = (f"warning: {doubt}" for doubt in loaded.warnings)
+        if is_trial:
+            return Outcome(True, ("would reload", *(told or ["nothing would change"]), *doubts))
+        self.config = new
         return Outcome(True, ("reloaded", *(told or ["nothing has changed"]), *doubts))
 
 

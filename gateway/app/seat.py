@@ -19,7 +19,9 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.app.channel import Channel, ChannelClosed
+from gateway.app.inquiry import Told
 from gateway.config import Config
+from gateway.endpoints.admin.fleet import Question
 from gateway.telemetry.summed import SummedMetrics
 
 START = 60.0  # seconds for a worker to serve; a log of many revocations takes some
@@ -150,6 +152,13 @@ class Seat:
         if self._process is process:
             self._metrics.take(process.pid, snapshot)
         return f"worker {self.number}: {why}" if why is not None else None
+
+    async def inquire(self, question: Question, *arguments: str, patience: float) -> Told | str:
+        """What the worker tells the admin listener, or in words that it does not."""
+        if not self.is_serving:
+            return f"worker {self.number} is starting"
+        said: Told | str = await self._asked("inquire", (question, arguments), patience=patience)
+        return f"worker {self.number}: {said}" if isinstance(said, str) else said
 
     def replace(self) -> None:
         """Asks a process that could not follow a reload to end: another one does."""

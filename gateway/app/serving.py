@@ -5,19 +5,25 @@ import contextlib
 import logging
 import signal
 import socket
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import uvloop
+from starlette.types import ASGIApp
 
+from gateway.app.alone import Alone
 from gateway.app.control import control_socket
 from gateway.app.reloading import Load, Reloader
 from gateway.app.supervisor import Supervisor
 from gateway.app.worker import Worker
 from gateway.config import Config
 from gateway.edge.server import SideServer, listen, listen_together, run, side_config
-from gateway.endpoints.health import admin_app
+from gateway.endpoints.admin.app import admin_app
+from gateway.endpoints.admin.fleet import Fleet
 from gateway.telemetry.logs import configure_logging
+from gateway.telemetry.rates import Rates
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,35 +55,19 @@ def serve(config: Config, *, load: Load, control: Path) -> int:
 async def _serve_alone(
     config: Config, listeners: list[socket.socket], private: socket.socket, **reload: Any
 ) -> int:
-    worker = Worker(config)
+    alone = Alone(worker := Worker(config))
     (public,) = listeners
 
-    has_started = asyncio.Event()
-
     def announce() -> None:
-        has_started.set()
+        alone.has_started.set()
         _announce(public.getsockname(), private.getsockname())
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
 
-    async def apply(new: Config) -> list[str]:
-        await has_started.wait()
-        why = await worker.prepare(new)
-        if why is not None:
-            return [why]
-        await worker.commit()
-        return []
-
-    async def metrics() -> bytes:
-        return worker.gateway.metrics.exposition()
-
-    async def unready_because() -> str | None:
-        return worker.unready_because()
-
-    reloader = Reloader(config, load=reload["load"], apply=apply)
-    async with control_socket(reload["control"], reloader.reload):
+    reloader = Reloader(config, load=reload["load"], apply=alone.apply)
+    async with _admin(alone, reloader) as app, control_socket(reload["control"], reloader.reload):
         await run(
             worker.edge,
-            side_config(admin_app(unready_because=unready_because, metrics=metrics)),
+            side_config(app),
             public=public,
             private=private,
             on_started=announce,
@@ -97,29 +87,41 @@ async def _supervise(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, is_stopped.set)
     stopped = asyncio.create_task(is_stopped.wait())
-    app = admin_app(unready_because=supervisor.unready_because, metrics=supervisor.exposition)
-    side = SideServer(side_config(app))
-    admin = asyncio.create_task(side.serve(sockets=[private]))
-    starting = asyncio.create_task(supervisor.start())
+    async with _admin(supervisor, reloader) as app:
+        side = SideServer(side_config(app))
+        admin = asyncio.create_task(side.serve(sockets=[private]))
+        starting = asyncio.create_task(supervisor.start())
+        try:
+            await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+            elif (why := starting.result()) is not None:
+                _LOG.error("can't start: %s", why)
+                return 1
+            else:
+                _announce(public, private.getsockname())
+                loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+                async with control_socket(reload["control"], reloader.reload):
+                    await stopped
+            await supervisor.stop()
+            return 0
+        finally:
+            stopped.cancel()
+            side.should_exit = True
+            await admin
+
+
+@contextlib.asynccontextmanager
+async def _admin(fleet: Fleet, reloader: Reloader) -> AsyncIterator[ASGIApp]:
+    """The admin listener's application, with what it observes for as long as the context lasts."""
+    rates = Rates(clock=time.monotonic)
+    sampling = asyncio.create_task(rates.run(fleet.snapshot), name="rates")
     try:
-        await asyncio.wait([starting, stopped], return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-        elif (why := starting.result()) is not None:
-            _LOG.error("can't start: %s", why)
-            return 1
-        else:
-            _announce(public, private.getsockname())
-            loop.add_signal_handler(signal.SIGHUP, reloader.ask)
-            async with control_socket(reload["control"], reloader.reload):
-                await stopped
-        await supervisor.stop()
-        return 0
+        yield admin_app(fleet, reloads=reloader, rates=rates)
     finally:
-        stopped.cancel()
-        side.should_exit = True
-        await admin
+        sampling.cancel()
+        await asyncio.gather(sampling, return_exceptions=True)
 
 
 def _announce(public: Any, private: Any) -> None:

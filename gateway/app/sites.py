@@ -10,6 +10,7 @@ from gateway.limits import Rate
 from gateway.profiles import Profiles
 from gateway.proxy import Site
 from gateway.routing import Route
+from gateway.tokens.cache import VerifiedTokens
 from gateway.tokens.issuer import Issuer
 from gateway.trace_context import TRACE_FIELDS
 from gateway.upstream.headers import HeadComposer
@@ -100,6 +101,11 @@ class Sites:
             )
         return self._authenticators[names]
 
+    @property
+    def token_caches(self) -> list[VerifiedTokens]:
+        """What all authenticators so far have verified."""
+        return [each.cache for each in self._authenticators.values()]
+
     def _credential_headers(self, issuers: Iterable[str]) -> tuple[bytes, ...]:
         names = {self._config.issuers[name].auth_header_name.lower() for name in issuers}
         return tuple(name.encode() for name in sorted(names))
@@ -127,6 +133,16 @@ class Sites:
 
         header = issuer.config.auth_header_name.encode()
         return Minted(mint, header=header, credentials=credentials, now=time.time)
+
+
+def revoking(config: Config) -> frozenset[tuple[str, str, bytes]]:
+    """Issuer, method and path of what ends the sessions of who has asked for it (`revoke_on`)."""
+    return frozenset(
+        (name, method, one.path.encode())
+        for name, issuer in config.issuers.items()
+        for one in issuer.revoke_on
+        for method in one.methods
+    )
 
 
 def _rate(config: RouteConfig) -> Rate | None:

@@ -8,13 +8,18 @@ import asyncio
 import logging
 import socket
 from collections.abc import Sequence
+from typing import Any
 
-from gateway.app.seat import Seat
+from gateway.app.inquiry import PATIENCE, understood
+from gateway.app.seat import REPORT, Seat
 from gateway.config import Config
+from gateway.endpoints.admin.fleet import Question, Unanswered
 from gateway.telemetry.logs import configure_logging
-from gateway.telemetry.summed import SummedMetrics
+from gateway.telemetry.summed import Snapshot, SummedMetrics
 
 OBSERVED_EVERY = 1.0  # seconds: at most that much of what a killed worker counted is lost
+
+_NOT_SERVING = "starting or stopping"
 
 _LOG = logging.getLogger(__name__)
 
@@ -65,6 +70,8 @@ class Supervisor:
 
     async def apply(self, new: Config) -> list[str]:
         """Puts a configuration in force in all workers, or in none; why it can't be."""
+        if not self._is_serving:
+            return [_NOT_SERVING]
         old = self.config
         whys = await asyncio.gather(*(seat.prepare(new) for seat in self._seats))
         refused = [why for why in whys if why is not None]
@@ -83,7 +90,7 @@ class Supervisor:
     async def unready_because(self) -> str | None:
         """Why no traffic should be sent here, None when all workers are ready."""
         if not self._is_serving:
-            return "starting or stopping"
+            return _NOT_SERVING
         whys = await asyncio.gather(*(seat.report() for seat in self._seats))
         return next((why for why in whys if why is not None), None)
 
@@ -91,6 +98,27 @@ class Supervisor:
         """The metrics of all workers as one; of one that does not answer, what it told last."""
         await asyncio.gather(*(seat.report() for seat in self._seats))
         return self._metrics.exposition()
+
+    async def snapshot(self) -> Snapshot:
+        """As `exposition`, as data that is a second old at most."""
+        return self._metrics.snapshot()
+
+    async def ask_each(self, question: Question) -> list[Any]:
+        """What those say that answer in time."""
+        said = await asyncio.gather(
+            *(seat.inquire(question, patience=REPORT) for seat in self._seats)
+        )
+        return [understood(one) for one in said if not isinstance(one, str)]
+
+    async def ask_one(self, question: Question, *arguments: str) -> Any:
+        """What the first says that serves; raises Unanswered."""
+        serving = [seat for seat in self._seats if seat.is_serving]
+        if not serving:
+            raise Unanswered("no_worker", _NOT_SERVING)
+        said = await serving[0].inquire(question, *arguments, patience=PATIENCE)
+        if isinstance(said, str):
+            raise Unanswered("no_worker", said)
+        return understood(said)
 
     async def _observe(self) -> None:
         while True:

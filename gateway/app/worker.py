@@ -13,7 +13,7 @@ import uvicorn
 
 from gateway.app.gateway import Gateway
 from gateway.config import Config
-from gateway.edge.server import EdgeSettings, edge_config, keep_for_good, renew
+from gateway.edge.server import EdgeSettings, edge_config, in_flight, keep_for_good, renew
 from gateway.telemetry.logs import configure_logging
 from gateway.tokens.keys import KeyMaterialError
 
@@ -30,6 +30,7 @@ class Worker:
     def __init__(self, config: Config) -> None:
         self.gateway = Gateway(config)
         self.edge: uvicorn.Config = edge_config(self, edge_settings(self.gateway))
+        self.gateway.metrics.inflight_requests.set_function(lambda: in_flight(self.edge))
         self._next: Gateway | None = None
         self._is_stopping = False
         self._retiring: dict[Gateway, asyncio.Task[None]] = {}

@@ -13,6 +13,7 @@ from typing import Any
 import uvloop
 
 from gateway.app.channel import Channel
+from gateway.app.inquiry import told
 from gateway.app.worker import Worker
 from gateway.config import Config
 from gateway.edge.server import EdgeServer
@@ -56,6 +57,8 @@ class WorkerProcess:
             return await worker.commit()
         if verb == "abort":
             return await worker.abort()
+        if verb == "inquire":
+            return await told(worker.gateway, *argument)
         assert verb == "report", verb
         return worker.unready_because(), worker.gateway.metrics.snapshot()
 

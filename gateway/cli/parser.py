@@ -16,6 +16,7 @@ from gateway.cli.commands import (
     schema,
     version,
 )
+from gateway.cli.sessions import sessions
 from gateway.errors import RequestRefused
 from gateway.request import parse_target
 
@@ -39,6 +40,7 @@ examples
   gateway run --port 9000                              serve
   gateway reload                                       take the changed file, without a pause
   gateway routes                                       what goes where
+  gateway sessions list --user 17                      who is logged in, since when
   gateway routes --explain GET http://localhost/api/   which route answers, and why
   gateway doctor                                       do the apps and the store fit it?
   gateway schema > config.schema.json                  for completion in an editor
@@ -93,6 +95,15 @@ A path is a prefix that ends on a segment border; =/path is exactly that path.
 
 example
   gateway routes --explain POST 'http://localhost:8080/api/items/?page=2'
+"""
+_SESSIONS = """\
+Show the sessions of a user, or end them, in the gateway that runs with this file. It is asked on
+its admin listener, with admin.token, which must be set. Exit codes: 0 done, 1 not.
+
+examples
+  gateway sessions list --user 17
+  gateway sessions revoke --user 17 --session 5f1d…
+  gateway sessions revoke --user 17 --all
 """
 _INIT = """\
 Write a commented config.yaml for a Django project that has its token views from
@@ -162,11 +173,26 @@ def build_parser() -> argparse.ArgumentParser:
     command(routes, "show the route table, or explain a request", _ROUTES).add_argument(
         "--explain", nargs=2, metavar=("METHOD", "URL"), help="which route answers, and why"
     )
+    _add_sessions(command(sessions, "show or end the sessions of a user", _SESSIONS))
     _add_init(command(init, "write the configuration for a Django project", _INIT))
     command(schema, "print the JSON Schema of the file", _SCHEMA)
     command(healthcheck, "ask a running gateway whether it is ready", _HEALTHCHECK)
     command(version, "print the version", "Print the version.\n")
     return parser
+
+
+def _add_sessions(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    listing = actions.add_parser("list", help="show them", allow_abbrev=False)
+    listing.add_argument("--json", action="store_true", help="as the admin API tells them")
+    revoking = actions.add_parser("revoke", help="end one, or all", allow_abbrev=False)
+    which = revoking.add_mutually_exclusive_group(required=True)
+    which.add_argument("--session", metavar="ID", help="this one, as `list` shows it")
+    which.add_argument("--all", action="store_true", help="all that the user has")
+    for action in (listing, revoking):
+        _add_config(action, argparse.SUPPRESS)
+        action.add_argument("--user", metavar="ID", required=True, help="as tokens have it")
+        action.add_argument("--issuer", metavar="NAME", help="needed where there are several")
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:

@@ -35,7 +35,7 @@ def fixed_changes(old: Config, new: Config) -> list[KeyPath]:
 def _differences(path: KeyPath, old: Any, new: Any) -> Iterator[tuple[KeyPath, Any, Any]]:
     if old == new:
         return
-    before, after = _items(old), _items(new)
+    before, after = items_of(old), items_of(new)
     if old == () and after is not None:
         before = {}
     if new == () and before is not None:
@@ -51,7 +51,7 @@ def _differences(path: KeyPath, old: Any, new: Any) -> Iterator[tuple[KeyPath, A
             yield below, before.get(key), after.get(key)
 
 
-def _items(value: Any) -> Mapping[Any, Any] | None:
+def items_of(value: Any) -> Mapping[Any, Any] | None:
     """What is below: the keys of a section or a mapping, the places in a list of sections."""
     if isinstance(value, Section):
         return {name: getattr(value, name) for name in type(value).model_fields}
@@ -63,22 +63,22 @@ def _items(value: Any) -> Mapping[Any, Any] | None:
 
 
 def _told(shape: Shape, path: KeyPath, before: Any, after: Any) -> str:
-    if before is None and _items(after) is not None:
+    if before is None and items_of(after) is not None:
         return "added"
-    if after is None and _items(before) is not None:
+    if after is None and items_of(before) is not None:
         return "removed"
-    if _may_be_secret(shape, path) or any(_has_credentials(value) for value in (before, after)):
+    if may_be_secret(shape, path) or any(has_credentials(value) for value in (before, after)):
         return "changed"
     return f"{_shown(before)} -> {_shown(after)}"
 
 
-def _may_be_secret(shape: Shape, path: KeyPath) -> bool:
+def may_be_secret(shape: Shape, path: KeyPath) -> bool:
     place = shape.at(path)
     # What may stand in a file of its own is confidential; a header may hold what only two know.
     return place is None or place.is_secret or "file" in place.keys or "identity_headers" in path
 
 
-def _has_credentials(value: Any) -> bool:
+def has_credentials(value: Any) -> bool:
     return isinstance(value, str) and "://" in value and ("@" in value or "?" in value)
 
 

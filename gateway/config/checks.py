@@ -21,6 +21,8 @@ Findings = Iterator[tuple[KeyPath, str]]
 
 _KEY_FAMILIES = {"HS": "HMAC", "RS": "RSA", "PS": "RSA", "ES": "elliptic curves", "Ed": "EdDSA"}
 
+_SHORT_TOKEN = 16
+
 # RFC 9110 §7.6.1, RFC 9112 §6, and what the gateway itself says about the connection.
 _OTEL = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 _OURS = re.compile(
@@ -53,6 +55,10 @@ def doubts(parts: Parts) -> Findings:
     """What works, and is probably not meant."""
     yield from life_cycle_doubts(parts)
     yield from cross_origin_doubts(parts)
+    for path, admin in parts.of_kind(AdminConfig).items():
+        if admin.token is not None and len(admin.token.reveal()) < _SHORT_TOKEN:
+            told = f"short enough to be guessed: take {_SHORT_TOKEN} random characters or more"
+            yield (*path, "token"), told
     routes = parts.of_kind(RouteConfig).values()
     upstreams = parts.of_kind(UpstreamConfig).values()
     believed = {name for route in routes for name in route.issuers}

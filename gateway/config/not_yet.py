@@ -17,9 +17,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
     "upstreams": {
         "identity": lambda identity: identity != "drf_token",
     },
-    "admin": {
-        "token": None,
-    },
 }
 
 _SMALLEST = {

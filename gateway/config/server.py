@@ -34,6 +34,12 @@ def _store_url(value: str) -> str:
     return value
 
 
+def _bearer_token(value: Secret) -> Secret:
+    if not re.fullmatch(r"[!-~]+", value.reveal()):
+        raise ValueError("must be visible ASCII characters without spaces: a header carries it")
+    return value
+
+
 def _key_prefix(value: str) -> str:
     # Braces above all: in them a cluster looks for what places a key.
     if not _KEY_PREFIX.fullmatch(value):
@@ -114,8 +120,10 @@ class AdminConfig(Section):
 
     host: Text = key("127.0.0.1", description="Address of the admin listener.")
     port: ListenPort = key(9090, description="Port of the admin listener.")
-    token: Secret | None = key(
-        None, description="Bearer token for everything but /livez /readyz /metrics."
+    token: Annotated[Secret, AfterValidator(_bearer_token)] | None = key(
+        None,
+        description="Bearer token for everything but /livez /readyz /metrics; null: the admin API "
+        "and the dashboard are off.",
     )
 
 

@@ -3,6 +3,8 @@ for its reading.
 """
 
 import asyncio
+from collections.abc import Collection
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -14,6 +16,7 @@ class Patience(HttpToolsProtocol):
     """The times of a client connection, in seconds. Subclasses tell where its requests are."""
 
     max_connections: int  # that may be open at once
+    present: Collection[Any] = ()  # all connections of the server, WebSockets among them
     refusal: Refusal
     header_timeout: float  # for a whole head
     idle_since: float | None = None  # the loop's time; None while a request is under way
@@ -60,6 +63,11 @@ class Patience(HttpToolsProtocol):
         """Ends a connection on which nothing is under way."""
         if self._is_waiting:
             self.transport.close()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests of this connection that are not answered to their end."""
+        return 0 if self._is_waiting else 1 + len(self.pipeline)
 
     @property
     def _is_waiting(self) -> bool:

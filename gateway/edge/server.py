@@ -52,6 +52,12 @@ class SideServer(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        protocol = self.config.http
+        if isinstance(protocol, type) and issubclass(protocol, EdgeProtocol):
+            protocol.present = self.server_state.connections
+        await super().startup(sockets)
+
     async def on_tick(self, counter: int) -> bool:
         """Once a second, ends the connections that are idle or stalled."""
         if counter % 10 == 0:  # uvicorn ticks ten times a second
@@ -203,6 +209,12 @@ def renew(config: uvicorn.Config, settings: EdgeSettings) -> None:
     grace = settings.graceful_shutdown
     until_cut = grace - min(ENDING, grace / 4)
     config.timeout_graceful_shutdown = until_cut  # type: ignore[assignment]
+
+
+def in_flight(config: uvicorn.Config) -> int:
+    """Requests of the public listener that are under way; an open WebSocket is none."""
+    protocol: Any = config.http
+    return sum(each.in_flight for each in protocol.present if isinstance(each, EdgeProtocol))
 
 
 def side_config(app: Any) -> uvicorn.Config:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -10,15 +9,12 @@ from starlette.routing import Route
 _EXPOSITION = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def admin_app(
+def health_routes(
     *,
     unready_because: Callable[[], Awaitable[str | None]],
     metrics: Callable[[], Awaitable[bytes]],
-) -> Starlette:
-    """The admin listener's application.
-
-    `/livez` (the process), `/readyz` (it can serve), `/metrics` (Prometheus).
-    """
+) -> list[Route]:
+    """`/livez` (the process), `/readyz` (it can serve), `/metrics` (Prometheus)."""
 
     async def livez(request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -32,10 +28,4 @@ def admin_app(
     async def exposition(request: Request) -> Response:
         return Response(await metrics(), media_type=_EXPOSITION)
 
-    return Starlette(
-        routes=[
-            Route("/livez", livez),
-            Route("/readyz", readyz),
-            Route("/metrics", exposition),
-        ]
-    )
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", exposition)]

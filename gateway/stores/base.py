@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 from gateway.stores.session import (
     Claim,
+    KnownSession,
+    Listing,
     Opened,
     Policy,
     Presented,
@@ -25,6 +27,8 @@ from gateway.stores.session import (
 __all__ = [
     "Claim",
     "Kind",
+    "KnownSession",
+    "Listing",
     "Opened",
     "Policy",
     "Presented",
@@ -129,6 +133,17 @@ class Store(Protocol):
 
         REVOKED where it was over before; REUSED for a token that was spent long before: then the
         session is over too. A session without a record gets one, so that it stays over.
+        """
+        ...
+
+    async def revoke_session(self, key: SessionKey, policy: Policy) -> bool:
+        """Ends a session of this user by its id alone; whether it stood."""
+        ...
+
+    async def sessions(self, issuer: str, user: str, *, patience: float) -> Listing:
+        """The user's sessions that stand; looks for them for `patience` seconds at most.
+
+        It goes through all that the store holds: for people, not for requests.
         """
         ...
 

@@ -14,10 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from gateway.stores.scripts import END_SESSION, END_USER, Script, Word
-from gateway.stores.session import Policy, Presented, SessionKey
-
-_UNTOLD = Presented(0, is_managed=True, issued_at=None, life=0)
+from gateway.stores.scripts import END_SESSION, END_USER, REVOKE, SESSIONS, Script, Word
+from gateway.stores.session import UNTOLD, Policy, Presented, SessionKey
 
 
 class Deed(NamedTuple):
@@ -83,8 +81,18 @@ class Deeds:
     def end_user(self, issuer: str, user: str, policy: Policy, *, since: int | None) -> Deed:
         """Ends all that was issued until `since`, in epoch seconds; until now, where it is None."""
         word = "" if since is None else since
-        deed = self.of(END_USER, SessionKey(issuer, user, ""), _UNTOLD, policy, word)
+        deed = self.of(END_USER, SessionKey(issuer, user, ""), UNTOLD, policy, word)
         return deed._replace(must_last=always)
+
+    def revoke(self, key: SessionKey, policy: Policy) -> Deed:
+        """Ends a session by its id."""
+        return self.of(REVOKE, key, UNTOLD, policy)._replace(must_last=always)
+
+    def page_of_sessions(self, issuer: str, user: str, cursor: Word, size: int) -> Deed:
+        """Looks for sessions of a user among some of the keys."""
+        bucket = self._bucket(user)
+        words = (cursor, f"{bucket}:s:{issuer}:", user, size)
+        return Deed(SESSIONS, (f"{bucket}:u:{issuer}:{user}",), words)
 
     def end_again(self, key: SessionKey, presented: Presented, policy: Policy) -> Deed:
         """Ends a session that has been ended before, unjudged."""

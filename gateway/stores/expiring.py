@@ -8,7 +8,7 @@ Rules
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -44,6 +44,12 @@ class Expiring(Generic[K, V]):
             self._turns.append(key)
         part[key] = (until, value)
         self._sweep()
+
+    def parts(self) -> Iterator[list[tuple[K, V]]]:
+        """All entries in portions, between which others may have their turn."""
+        for part in self._parts:
+            now = self._now()
+            yield [(key, value) for key, (until, value) in part.items() if until > now]
 
     def pop(self, key: K) -> None:
         part = self._part(key)

@@ -3,13 +3,21 @@
 Times are epoch milliseconds. The Lua scripts (`session.lua`) are its twin.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import ceil, floor
 
 from gateway.stores.base import Kind, Revocation, RevocationSink
 from gateway.stores.expiring import Expiring
-from gateway.stores.session import Policy, Presented, SessionKey, SessionRecord, Verdict, judge
+from gateway.stores.session import (
+    KnownSession,
+    Policy,
+    Presented,
+    SessionKey,
+    SessionRecord,
+    Verdict,
+    judge,
+)
 
 # How long the user's tokens live that were never seen here, nobody can tell: a year, at most.
 YEAR = 366 * 86_400_000
@@ -19,6 +27,8 @@ MAX_ACCESS = 8  # access tokens that name no session, remembered with one
 @dataclass(slots=True)
 class Session:
     record: SessionRecord
+    user: str
+    began: int  # epoch milliseconds
     access: list[tuple[str, int]] = field(default_factory=list)  # id, expiry in epoch seconds
     lease: int = 0  # its end, epoch milliseconds
     owner: str = ""
@@ -59,6 +69,32 @@ class Ledger:
         dead = self.not_before(key.issuer, key.user)
         return dead > 0 and (presented.issued_at is None or presented.issued_at <= dead)
 
+    def sessions(self, issuer: str, user: str) -> Iterator[list[KnownSession]]:
+        """The user's sessions that stand, in portions."""
+        for part in self._sessions.parts():
+            yield [
+                KnownSession(
+                    id_,
+                    session.began / 1000,
+                    session.record.rotated_at / 1000 if session.record.generation else None,
+                    self._sessions.ends((of, id_)) / 1000,
+                )
+                for (of, id_), session in part
+                if of == issuer and session.user == user and self._stands(issuer, session)
+            ]
+
+    def _stands(self, issuer: str, session: Session) -> bool:
+        record, stored = session.record, self._not_before.get((issuer, session.user)) or 0.0
+        if self.is_over(record):
+            return False
+        # In its very second a login is younger than the end of all where that was written down.
+        dead = floor(stored) - (2 if stored % 1 else 0)
+        return not stored or record.rotated_at // 1000 > dead
+
+    def is_over(self, record: SessionRecord) -> bool:
+        ends_at = record.ends_at
+        return record.is_revoked or (ends_at is not None and self.now() >= ends_at)
+
     def judge(
         self, session: Session | None, key: SessionKey, presented: Presented, policy: Policy
     ) -> Verdict:
@@ -72,7 +108,7 @@ class Ledger:
 
     def adopt(self, key: SessionKey, presented: Presented, policy: Policy) -> Session:
         record = SessionRecord(presented.generation, self.now(), presented.ends_at)
-        session = Session(record)
+        session = Session(record, key.user, record.rotated_at)
         self.remain(key, session, max(presented.life, self.renewed(record, policy)))
         return session
 

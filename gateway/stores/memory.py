@@ -3,6 +3,7 @@
 What it holds ends with the process. Each method is atomic because none of them waits.
 """
 
+import asyncio
 from collections.abc import Callable
 
 from gateway.stores.base import Kind, Revocation, RevocationSink
@@ -10,13 +11,18 @@ from gateway.stores.counters import Counters
 from gateway.stores.expiring import Expiring
 from gateway.stores.ledger import Ledger
 from gateway.stores.session import (
+    MOST_LISTED,
+    UNTOLD,
     Claim,
+    KnownSession,
+    Listing,
     Opened,
     Policy,
     Presented,
     Rotation,
     SessionKey,
     Verdict,
+    listing,
     resolved,
     standing,
 )
@@ -111,6 +117,24 @@ class MemoryStore:
             key, session or self._ledger.adopt(key, presented, policy), presented, policy
         )
         return standing(verdict)
+
+    async def revoke_session(self, key: SessionKey, policy: Policy) -> bool:
+        session = self._ledger.find(key)
+        if session is None or session.user != key.user or self._ledger.is_over(session.record):
+            return False
+        self._ledger.revoke(key, session, UNTOLD, policy)
+        return True
+
+    async def sessions(self, issuer: str, user: str, *, patience: float) -> Listing:
+        found: list[KnownSession] = []
+        clock = asyncio.get_running_loop().time
+        end = clock() + patience
+        for some in self._ledger.sessions(issuer, user):
+            found += some
+            if len(found) >= MOST_LISTED or clock() > end:
+                return listing(found, is_complete=False)
+            await asyncio.sleep(0)  # requests have their turn
+        return listing(found, is_complete=True)
 
     async def end_user(self, issuer: str, user: str, policy: Policy) -> None:
         self._ledger.end_user(issuer, user, policy)

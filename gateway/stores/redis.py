@@ -29,16 +29,23 @@ from gateway.stores.scripts import (
     UNDO,
 )
 from gateway.stores.session import (
+    MOST_LISTED,
+    UNTOLD,
+    KnownSession,
+    Listing,
     Opened,
     Policy,
     Presented,
     Rotation,
     SessionKey,
     Verdict,
+    listing,
 )
 from gateway.stores.tail import Tail
 from gateway.stores.topology import Finder, finder_of
 from gateway.stores.undoing import Undoing
+
+PAGE = 200  # keys that a server looks at in one go, which holds it for about a millisecond
 
 _LOG = logging.getLogger("gateway.stores")
 
@@ -169,6 +176,29 @@ class RedisStore(RedisClaims):
         if verdict is not Verdict.REVOKED:
             self._outbox.remember(self._deeds.end_again(key, presented, policy))
         return verdict
+
+    async def revoke_session(self, key: SessionKey, policy: Policy) -> bool:
+        has_stood = bool(await self._caller.run(self._deeds.revoke(key, policy)))
+        if has_stood:
+            self._outbox.remember(self._deeds.end_again(key, UNTOLD, policy))
+        return has_stood
+
+    async def sessions(self, issuer: str, user: str, *, patience: float) -> Listing:
+        found: dict[bytes, KnownSession] = {}  # a page may tell again of what another has told
+        clock = asyncio.get_running_loop().time
+        end, cursor = clock() + patience, b"0"
+        while True:
+            page = self._deeds.page_of_sessions(issuer, user, cursor, PAGE)
+            cursor, *told = await self._caller.run(page)
+            for id_, began, generation, issued, left in told:
+                found[id_] = KnownSession(
+                    id_.decode(),
+                    float(began),
+                    issued / 1000 if generation else None,
+                    self._wall() + left / 1000,
+                )
+            if cursor == b"0" or len(found) >= MOST_LISTED or clock() > end:
+                return listing(found.values(), is_complete=cursor == b"0")
 
     async def end_user(self, issuer: str, user: str, policy: Policy) -> None:
         await self._end_user(issuer, user, policy)

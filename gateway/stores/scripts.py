@@ -40,6 +40,8 @@ UNDO = _script("session", "undo")
 INSPECT = _script("session", "inspect")
 END_SESSION = _script("session", "end_session")
 END_USER = _script("session", "end_user")
+REVOKE = _script("session", "revoke")
+SESSIONS = _script("sessions")
 CLAIM = _script("session", "claim")
 COMPLETE = _script("session", "complete")
 KEEP = _script("keep")
@@ -55,6 +57,8 @@ ALL = (
     INSPECT,
     END_SESSION,
     END_USER,
+    REVOKE,
+    SESSIONS,
     CLAIM,
     COMPLETE,
     KEEP,

@@ -4,9 +4,12 @@ One login is one *session*: the family of refresh tokens that follow from it. A 
 `generation` that its session had when it was issued. `judge` is the rule that every store obeys.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
+
+MOST_LISTED = 1000  # sessions of one user
 
 
 class Verdict(Enum):
@@ -54,6 +57,10 @@ class Presented:
     ends_at: int | None = None
 
 
+# A session that is named by its id alone: no token of it is here.
+UNTOLD = Presented(0, is_managed=True, issued_at=None, life=0)
+
+
 class Opened(NamedTuple):
     """A session that was recorded at `at` (epoch milliseconds)."""
 
@@ -93,6 +100,28 @@ class SessionRecord(NamedTuple):
     rotated_at: int
     ends_at: int | None = None
     is_revoked: bool = False
+
+
+class KnownSession(NamedTuple):
+    """A session that stands, for who looks after it. Epoch seconds."""
+
+    id: str
+    began: float  # since when the store knows it: the login, or the first refresh
+    refreshed: float | None  # the last rotation; None where there was none
+    kept_until: float  # without another refresh
+
+
+class Listing(NamedTuple):
+    """A user's sessions, the newest first; not all of them where there was no time for it."""
+
+    sessions: tuple[KnownSession, ...]
+    is_complete: bool
+
+
+def listing(found: Iterable[KnownSession], *, is_complete: bool) -> Listing:
+    """The first of them."""
+    newest = sorted(found, key=lambda one: (-one.began, one.id))
+    return Listing(tuple(newest[:MOST_LISTED]), is_complete and len(newest) <= MOST_LISTED)
 
 
 def judge(

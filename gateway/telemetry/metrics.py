@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from gateway.telemetry.request_metrics import RequestMetrics
 from gateway.telemetry.summed import Snapshot, snapshot
+from gateway.telemetry.token_metrics import TokenMetrics
 from gateway.telemetry.upstream_metrics import UpstreamMetrics
 
 # Seconds: from a loopback's fraction of a millisecond up to what `max_staleness` bears.
@@ -23,6 +24,8 @@ class Metrics:
         self._registry.register(self.requests)
         self.upstreams = UpstreamMetrics()
         self._registry.register(self.upstreams)
+        self.tokens = TokenMetrics()
+        self._registry.register(self.tokens)
         self.refreshes = Counter(
             "gateway_refresh_total",
             "Refreshes by their outcome.",
@@ -46,7 +49,11 @@ class Metrics:
             "Whether the store of sessions answers.",
             registry=self._registry,
         )
-
+        self.inflight_requests = Gauge(
+            "gateway_inflight_requests",
+            "Requests that are under way; an open WebSocket is none.",
+            registry=self._registry,
+        )
         self.open_websockets = Gauge(
             "gateway_open_websockets",
             "WebSockets that are open here.",

@@ -64,8 +64,12 @@ class SummedMetrics(Collector):
     def exposition(self) -> bytes:
         return generate_latest(self)
 
+    def snapshot(self) -> Snapshot:
+        """All of them as one."""
+        return list(_joined([self._ended, *self._running.values()]))
+
     def collect(self) -> Iterator[Metric]:
-        for family in _joined([self._ended, *self._running.values()]):
+        for family in self.snapshot():
             metric = Metric(family.name, family.help, family.type)
             for name, labels, value in family.samples:
                 metric.add_sample(name, dict(labels), value)

@@ -155,6 +155,14 @@ class Sessions:
         await self._store.end_user_eventually(self.issuer.name, user, self.terms.policy)
         self.tally.revocation(why)
 
+    async def revoke(self, user: str, session: str, *, why: str) -> bool:
+        """Ends a session of the user by its id; whether it stood. Raises StoreUnavailable."""
+        key = SessionKey(self.issuer.name, user, session)
+        has_stood = await self._reported(self._store.revoke_session(key, self.terms.policy))
+        if has_stood:
+            self.tally.revocation(why)
+        return has_stood
+
     async def verdict_on(self, taken: Examined) -> Verdict:
         """Whether a token that refreshes still stands: CURRENT."""
         return await self._store.inspect(

@@ -52,6 +52,15 @@ class Health:
         return not (self._is_ejected or self._is_sick)
 
     @property
+    def is_ejected(self) -> bool:
+        """Whether it accepted no connection of late."""
+        return self._is_ejected
+
+    @property
+    def fails_checks(self) -> bool:
+        return self._is_sick
+
+    @property
     def may_be_asked(self) -> bool:
         """Whether its breaker lets requests through."""
         return self.breaker is None or self.breaker.allows

@@ -13,7 +13,6 @@ NOT_YET = [
             "identity": "identity: drf_token",
         }.items()
     ),
-    ("admin", "{token: abc}", "9: admin.token"),
 ]
 
 

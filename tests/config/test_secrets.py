@@ -202,7 +202,7 @@ LEAKS = {
     "as a store with a fault beside it": file_with(
         store="{url: 'redis://:${KEY}@h', max_staleness: 5}"
     ),
-    "as an admin token": file_with(admin="{token: '${KEY}'}"),
+    "as an admin token": file_with(admin="{token: '${KEY} ${KEY}'}"),
     "in a list": file_with(issuer=f"[{SECRET}]"),
     "with broken YAML behind": file_with(issuer=f"{{signing_key: {SECRET}, ] }}"),
     "in broken YAML": f"issuers:\n  a:\n    signing_key: {SECRET}: x\n",

@@ -156,7 +156,10 @@ def serve_file(
 
 
 def _write(file: Path, config: Mapping[str, Any], *, port: int = 0) -> None:
-    own = {"server": {**config.get("server", {}), "port": port}, "admin": {"port": 0}}
+    own = {
+        "server": {**config.get("server", {}), "port": port},
+        "admin": {**config.get("admin", {}), "port": 0},
+    }
     file.write_text(yaml.safe_dump({**config, **own}, sort_keys=False))
 
 
