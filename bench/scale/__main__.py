@@ -1,14 +1,15 @@
-"""`python -m bench.scale`: a million sessions in a real store, and many workers that follow its log.
+"""`python -m bench.scale`: a million sessions in a real store, and many workers on its log.
 
 What was measured is set against what a tenth of it foretold, and then counted on to ten million.
 """
 
 import argparse
 import asyncio
+import contextlib
 import secrets
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,19 @@ class Filling:
     @property
     def each(self) -> float:
         return self.memory / self.sessions
+
+
+@contextlib.asynccontextmanager
+async def connected(server: RedisServer) -> AsyncIterator[RedisStore]:
+    """A store that has found its server."""
+    store = RedisStore.from_url(server.url, retention=ACCESS_LIFE, timeout=2)
+    await store.start(Following.nobody())
+    try:
+        while not store.is_up:
+            await asyncio.sleep(0.01)
+        yield store
+    finally:
+        await store.stop()
 
 
 async def fill(store: RedisStore, server: RedisServer, marks: Sequence[int]) -> list[Filling]:
@@ -104,11 +118,7 @@ def report(fillings: Sequence[Filling], followings: Sequence[Following]) -> str:
 async def measure(
     server: RedisServer, *, sessions: int, workers: Sequence[int], revocations: int
 ) -> str:
-    store = RedisStore.from_url(server.url, retention=ACCESS_LIFE, timeout=2)
-    await store.start(Following.nobody())
-    try:
-        while not store.is_up:
-            await asyncio.sleep(0.01)
+    async with connected(server) as store:
         fillings = await fill(store, server, [sessions // 10, sessions // 2, sessions])
 
         async def revoke(user: str) -> None:
@@ -119,8 +129,6 @@ async def measure(
             await follow(server, revoke, workers=number, revocations=revocations)
             for number in workers
         ]
-    finally:
-        await store.stop()
     return report(fillings, followings)
 
 
