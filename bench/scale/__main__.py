@@ -104,10 +104,10 @@ def report(fillings: Sequence[Filling], followings: Sequence[Following]) -> str:
         f"{100 * (foretold / whole.memory - 1):+.1f} % of what was measured",
         f"so {TARGET:,} sessions: {target / 2**30:.2f} GiB",
         "",
-        "workers  idle bytes/s  idle CPU %  bytes/revocation  CPU us/revocation  p50 ms  p99 ms",
+        "workers  idle bytes/s  idle CPU %  bytes/revocation  CPU us/revocation",
         *(
             f"{f.workers:7} {f.idle_bytes:13,.0f} {100 * f.idle_cpu:11.2f} {f.bytes_each:17,.0f}"
-            f" {f.cpu_each * 1e6:18.1f} {f.p50 * 1e3:7.1f} {f.p99 * 1e3:7.1f}"
+            f" {f.cpu_each * 1e6:18.1f}"
             for f in followings
         ),
         "(bytes and CPU of the server, for all workers together; a revocation with its command)",
