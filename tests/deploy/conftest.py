@@ -1,15 +1,38 @@
-"""The images, built once for all tests that run them."""
+"""The images, built once for all tests that run them; how long that took stands in the summary."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.deploy.containers import ROOT, Containers, lacking
 
+Tell = Callable[[str], None]
+
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_FIGURES] = []
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if figures := config.stash[_FIGURES]:
+        terminalreporter.section("images and containers")
+        for line in figures:
+            terminalreporter.write_line(line)
+
 
 @pytest.fixture(scope="session")
-def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+def tell(pytestconfig: pytest.Config) -> Tell:
+    """A line for the summary."""
+    return pytestconfig.stash[_FIGURES].append
+
+
+@pytest.fixture(scope="session")
+def containers(tmp_path_factory: pytest.TempPathFactory, tell: Tell) -> Iterator[Containers]:
     """A store that has the base, and `localhost/gateway:test`."""
     if why := lacking():
         pytest.skip(why)
@@ -19,7 +42,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]
         store.prepare()
         based = time.monotonic()
         store.build(ROOT, "localhost/gateway:test", "--build-arg", "REVISION=tested")
-        print(f"base {based - started:.0f} s, image {time.monotonic() - based:.0f} s")
+        tell(f"base {based - started:.0f} s, image {time.monotonic() - based:.0f} s")
         yield store
     finally:
         store.remove()

@@ -6,6 +6,7 @@ one; what the images install comes by pip's own ways on this machine.
 
 import configparser
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -37,6 +38,11 @@ def lacking() -> str | None:
     return f"{', '.join(absent)} not found" if absent else None
 
 
+def _release() -> str:
+    """The release of this machine, whose packages it knows how to get."""
+    return platform.freedesktop_os_release()["VERSION_CODENAME"]
+
+
 def _path() -> str:
     return f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
@@ -65,7 +71,7 @@ class Containers:
         base = self.directory / "base.tar"
         packages = "python3,python3-venv,ca-certificates"
         self.run("mmdebstrap", "--quiet", "--variant=minbase", f"--include={packages}",
-                 "bookworm", str(base))  # fmt: skip
+                 _release(), str(base))  # fmt: skip
         self.run("podman", "import", "--quiet", str(base), BASE)
         base.unlink()
 

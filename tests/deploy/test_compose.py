@@ -14,6 +14,7 @@ import yaml
 from examples.processes import Processes
 from examples.walkthrough import PUBLIC, WALKTHROUGHS, run
 from gateway.config import load
+from tests.deploy.conftest import Tell
 from tests.deploy.containers import ROOT, Containers
 from tests.redis_servers import free_port
 
@@ -60,7 +61,7 @@ def test_the_gateways_configuration_is_right(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def composition(containers: Containers) -> Iterator[int]:
+def composition(containers: Containers, tell: Tell) -> Iterator[int]:
     """The whole of it; its TLS port."""
     started = time.monotonic()
     containers.build_servers(SERVERS)
@@ -74,7 +75,7 @@ def composition(containers: Containers) -> Iterator[int]:
     try:
         for number in (1, 2):
             containers.wait_until_healthy(f"gateway-tested_gateway-{number}_1")
-        print(f"images {built - started:.0f} s, up {time.monotonic() - built:.0f} s")
+        tell(f"images {built - started:.0f} s, up {time.monotonic() - built:.0f} s")
         yield port
     finally:
         containers.attempt(*_COMPOSE, "down", "--volumes", **words)

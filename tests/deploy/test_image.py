@@ -3,6 +3,7 @@
 import json
 import secrets
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.deploy.conftest import Tell
 from tests.deploy.containers import BASE, ROOT, Containers
 from tests.redis_servers import free_port
 
@@ -20,7 +22,7 @@ DOCKERFILES = ("Dockerfile", "examples/Dockerfile")
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_hadolint_has_nothing_to_say(name: str) -> None:
     done = subprocess.run(
-        [ROOT / ".venv/bin/hadolint", ROOT / name], capture_output=True, text=True
+        [Path(sys.executable).with_name("hadolint"), ROOT / name], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -42,9 +44,9 @@ def test_the_image_says_what_it_is(containers: Containers) -> None:
     ]
 
 
-def test_the_image_adds_little_to_its_base(containers: Containers) -> None:
+def test_the_image_adds_little_to_its_base(containers: Containers, tell: Tell) -> None:
     added = int(containers.inspect(IMAGE, "{{.Size}}")) - int(containers.inspect(BASE, "{{.Size}}"))
-    print(f"the image adds {added / 1e6:.0f} MB to its base")
+    tell(f"the image adds {added / 1e6:.0f} MB to its base")
     assert added < 80e6
 
 
