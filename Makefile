@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test test-faults compiled test-compiled fuzz lint docs bench bench-refresh
+.PHONY: help demo test test-faults compiled test-compiled fuzz lint docs site image bench bench-refresh bench-scale
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -45,6 +45,20 @@ lint: .venv/.installed-dev ## formatting, ruff, mypy --strict, import-linter
 docs: .venv/.installed-dev ## write the generated parts of docs/ and config.schema.json anew
 	.venv/bin/python -m docs.reference
 	.venv/bin/gateway schema > config.schema.json
+
+site: .venv/.installed-dev ## docs/ as a site, into build/site (ARGS="--site-dir DIR": elsewhere)
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict $(ARGS)
+
+image: ## the container image gateway:VERSION (ARGS="--build-arg BASE=…@sha256:…": on another base)
+	@if docker info >/dev/null 2>&1; then build="docker build"; \
+	elif command -v buildah >/dev/null; then build="buildah build --format docker"; \
+	else echo "docker or buildah is needed" >&2; exit 1; fi; \
+	version=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml); \
+	$$build --tag localhost/gateway:$$version --tag localhost/gateway:latest \
+		--build-arg GATEWAY_VERSION=$$version --build-arg REVISION=$$(git rev-parse HEAD) $(ARGS) .
+
+bench-scale: .venv/.installed-dev ## many workers that follow one store, and its memory a million sessions
+	.venv/bin/python -m bench.scale $(ARGS)
 
 bench: .venv/.installed-bench ## the data path against its peers, which it installs (ARGS=--quick: in 3 minutes)
 	@.venv/bin/python -m bench.install

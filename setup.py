@@ -9,9 +9,10 @@ from setuptools import setup
 
 # All that a proxied request runs through. What subclasses uvicorn's protocol stays interpreted.
 HOT = (
-    "admission", "authentication", "cors", "identity", "known_lines", "proxy", "request",
-    "routing", "edge/client_head", "edge/fast", "edge/lane", "edge/lasting", "edge/ordinary_head",
-    "edge/refusal", "telemetry/access_log", "telemetry/request_id",
+    "admission", "authentication", "cors", "forward_auth", "identity", "known_lines", "proxy",
+    "request", "routing", "edge/client_head", "edge/fast", "edge/lane", "edge/lasting",
+    "edge/ordinary_head", "edge/refusal", "edge/whole", "telemetry/access_log",
+    "telemetry/request_id",
     "tokens/cache", "tokens/revoked", "upstream/answer",
     "upstream/connection", "upstream/exchange", "upstream/forwarded", "upstream/headers",
     "upstream/identity", "upstream/ordinary_answer",

@@ -72,6 +72,13 @@ def targets(results: Results, gateway: str = "gateway") -> Iterator[Target]:
         )
     yield _memory(results, gateway)
     if gateway == "gateway":
+        one_token = results.each("one-token", lambda one: one.requests_per_second)
+        yield Target(
+            "requests/s of nginx with auth_request at least 0.75 × without auth (one token)",
+            ratio(one_token, "auth-request", "nginx"),
+            0.75,
+            is_floor=True,
+        )
         yield Target(
             "CPU per request of the ASGI lane at most 2 × HAProxy's",
             ratio(cpu, "asgi", "haproxy"),

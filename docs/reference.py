@@ -129,7 +129,7 @@ def _takes(form: Schema) -> str:
             return f"mapping to {_takes(values)}" if values else "`{file: PATH}`"
         case "boolean":
             return "`true` `false`"
-        case "integer":
+        case "integer" | "number":
             return "number"
         case "null":
             return ""

@@ -246,11 +246,12 @@ class Proxy:
             request,
             host=host if host is not None and site.preserve_host else site.upstream.authority,
             body=admitted.body,
-            added=b"%b%bx-request-id: %b\r\n%b"
+            added=b"%b%bx-request-id: %b\r\n%b%b"
             % (
                 client.lines,
                 UPGRADE if handshake is not None else b"",
                 request_id,
+                request.trace.lines if request.trace is not None else b"",
                 site.identity_mode.lines(identity),
             ),
             is_peer_trusted=client.is_peer_trusted,

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import RequestRefused
+from gateway.trace_context import TraceContext
 
 # One pass over the ordinary case: no escapes, no dot segments, no empty segments.
 _PLAIN_PATH = re.compile(rb"(?:/(?!\.{1,2}(?:[/;]|$))[A-Za-z0-9._~!$&'()*+,;=:@-]+)*/?")
@@ -47,7 +48,8 @@ class RequestHead:
     case; `lines` are the fields as they go on, in the client's spelling where that is known.
     `peer` is the address of the connection, None where it has none (unix sockets). `may_upgrade`
     says that the client asks for another protocol, on a connection that can be given to it. `cors`
-    is what the answer says of it, once that is known; nothing where no route says so.
+    is what the answer says of it, once that is known; nothing where no route says so. `user`,
+    `session` (its id) and `trace` are for who observes.
     """
 
     method: str
@@ -64,6 +66,8 @@ class RequestHead:
     lines: Sequence[bytes] | None = None
     may_upgrade: bool = False
     cors: tuple[tuple[bytes, bytes], ...] = ()
+    session: str = ""
+    trace: TraceContext | None = None
 
     def note_user(self, user: str) -> None:
         """For the access log: who the request turned out to come from."""
@@ -87,6 +91,11 @@ class RequestHead:
             if key == name:
                 found = value if found is None else found + b"," + value
         return found
+
+    @property
+    def sent_path(self) -> str:
+        """The path as it was sent."""
+        return self.target.partition(b"?")[0].decode("latin-1")
 
     @property
     def is_preflight(self) -> bool:

@@ -5,6 +5,7 @@ access log to a file, as in production.
 """
 
 import base64
+import os
 import shlex
 import shutil
 import sys
@@ -13,9 +14,11 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench.processes import BenchError
+from bench.processes import BenchError, free_port
 
 HERE = Path(__file__).parent
+DEPLOYED = HERE.parents[1] / "deploy" / "nginx"
+_MODULES = Path("/usr/lib/nginx/modules")  # Debian's
 
 
 class Absent(BenchError):
@@ -177,10 +180,42 @@ def _two_workers(site: Site) -> list[str]:
     return [*_gateway(site), "--workers", "2"]
 
 
+def _auth_request(site: Site) -> list[str]:
+    """nginx as deploy/nginx/auth_request.conf has it, and the gateway that it asks."""
+    if not (_MODULES / "ngx_http_set_misc_module.so").exists():
+        raise Absent("set-misc is not installed: apt-get install libnginx-mod-http-set-misc")
+    gateway_port = free_port()
+    text = (DEPLOYED / "auth_request.conf").read_text()
+    for place, here in {
+        "/dev/shm/gateway-decisions": f"{site.scratch}/decisions",
+        "listen 80 ": f"listen 127.0.0.1:{site.port} ",
+        "server 127.0.0.1:8080;": f"server 127.0.0.1:{gateway_port};",
+        "server 127.0.0.1:8001;": f"server 127.0.0.1:{site.upstream_port};",
+    }.items():
+        if place not in text:
+            raise BenchError(f"deploy/nginx/auth_request.conf has no {place!r}")
+        text = text.replace(place, here)
+    (site.scratch / "auth_request.deployed.conf").write_text(text)
+    user = "user root;" if os.geteuid() == 0 else ""  # nobody else sees the scratch directory
+    template = HERE / "auth_request.conf"
+    nginx = nginx_command(rendered(template, site, MODULES=str(_MODULES), USER=user))
+    settings = [f"BENCH_PORT={gateway_port}", "GATEWAY_SERVER__TRUSTED_PROXIES=127.0.0.1/32"]
+    gateway = ["env", *settings, *_gateway(site)]
+    return ["sh", "-c", f"{shlex.join(gateway)} & exec {shlex.join(nginx)}"]
+
+
 PEERS = {
     peer.name: peer
     for peer in (
         Peer("nginx", "nginx proxy_pass, no auth", _nginx, checks_tokens=False),
+        Peer(
+            "auth-request",
+            "nginx auth_request, the gateway beside it",
+            _auth_request,
+            caches_tokens=True,
+            readiness_path="/readyz",
+            only_loads=frozenset({"one-token", "many-tokens"}),
+        ),
         Peer("haproxy", "HAProxy jwt_verify", _haproxy),
         Peer("envoy", "Envoy jwt_authn with its cache", _envoy, caches_tokens=True),
         Peer("fastify", "Fastify + http-proxy + jwt", _fastify, caches_tokens=True),

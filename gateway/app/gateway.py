@@ -11,6 +11,7 @@ from gateway.admission import Admission, HeadLimits
 from gateway.app.sites import Sites, revoking
 from gateway.app.state import State
 from gateway.app.token_paths import open_sessions, token_paths
+from gateway.app.traces import spans, trace_starter
 from gateway.config import Config
 from gateway.cors import Cors, Fields
 from gateway.edge.asgi import AsgiLane
@@ -82,6 +83,7 @@ class Gateway:
         )
         self.sockets: Sockets = predecessor.sockets if predecessor else Sockets()
         self._access_log = _access_log(config)
+        self._spans = spans(config.tracing)
         self._background: list[asyncio.Task[None]] = []
         self._uses_state = False
         self._stops_by = math.inf
@@ -123,6 +125,8 @@ class Gateway:
             request_ids=RequestIds(os.urandom(6).hex().encode()),
             access_log=self._access_log,
             metrics=self.metrics.requests,
+            traces=trace_starter(config.tracing),
+            spans=self._spans,
         )
         return AsgiLane(
             shared,
@@ -201,6 +205,8 @@ class Gateway:
             await self._client.aclose()
         if self._access_log is not None:
             self._access_log.close()
+        if self._spans is not None:
+            await self._spans.stop()
 
     def unready_because(self) -> str | None:
         """Why no traffic should be sent here, None when all is well."""

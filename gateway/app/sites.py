@@ -12,6 +12,7 @@ from gateway.proxy import Site
 from gateway.routing import Route
 from gateway.tokens.cache import VerifiedTokens
 from gateway.tokens.issuer import Issuer
+from gateway.trace_context import TRACE_FIELDS
 from gateway.upstream.headers import HeadComposer
 from gateway.upstream.identity import IdentityHeaders, IdentityMode, Minted, Passthrough, Untold
 from gateway.upstream.pool import Upstream
@@ -33,6 +34,8 @@ class Sites:
         self._issuers = issuers
         self._upstreams = upstreams
         self._profiles = profiles
+        # Where spans are made the gateway speaks of traces itself.
+        self._replaced = TRACE_FIELDS if config.tracing.otlp_endpoint is not None else ()
         self._authenticators: dict[tuple[str, ...], Authenticator] = {}
 
     def of_route(self, route: Route) -> Site:
@@ -48,8 +51,8 @@ class Sites:
             require=config.require,
             upstream=self._upstreams[config.upstream],
             identity_mode=mode,
-            composer=HeadComposer(removed=mode.removed, judged=judged),
-            preflight_composer=HeadComposer(removed=(*mode.removed, *credentials)),
+            composer=HeadComposer(removed=(*mode.removed, *self._replaced), judged=judged),
+            preflight_composer=HeadComposer(removed=(*mode.removed, *credentials, *self._replaced)),
             preserve_host=settings.preserve_host,
             max_body_size=self._config.server.max_body_size if size is None else size,
             retries=settings.retries,
@@ -75,7 +78,7 @@ class Sites:
         """Where an issuer's own requests go: as from a route that asks for no token."""
         settings = self._config.upstreams[name]
         mode = self._identity_mode(settings, ())
-        composer = HeadComposer(removed=mode.removed)
+        composer = HeadComposer(removed=(*mode.removed, *self._replaced))
         return Site(
             authenticator=None,
             is_required=False,

@@ -5,6 +5,7 @@ Each check yields key paths with messages; whoever calls it knows the lines.
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 from gateway.config.cross_origin import cross_origin_doubts
 from gateway.config.faults import KeyPath, written
@@ -12,7 +13,7 @@ from gateway.config.issuer import IssuerConfig
 from gateway.config.life_cycle import life_cycle, life_cycle_doubts, same_endpoints
 from gateway.config.parts import Parts
 from gateway.config.route import RouteConfig, covers_host, covers_path
-from gateway.config.server import AdminConfig, ServerConfig, StoreConfig
+from gateway.config.server import AdminConfig, ServerConfig, StoreConfig, TracingConfig
 from gateway.config.upstream import UpstreamConfig
 from gateway.config.wording import no_such
 
@@ -23,6 +24,7 @@ _KEY_FAMILIES = {"HS": "HMAC", "RS": "RSA", "PS": "RSA", "ES": "elliptic curves"
 _SHORT_TOKEN = 16
 
 # RFC 9110 §7.6.1, RFC 9112 §6, and what the gateway itself says about the connection.
+_OTEL = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 _OURS = re.compile(
     "connection|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade|content-length"
     "|expect|host|forwarded|via|x-forwarded-.*",
@@ -46,6 +48,7 @@ def check(parts: Parts) -> Findings:
     yield from _shadows(routes, parts)
     yield from same_endpoints(issuers, parts)
     yield from _listeners(parts)
+    yield from _extras(parts)
 
 
 def doubts(parts: Parts) -> Findings:
@@ -89,6 +92,22 @@ def _listeners(parts: Parts) -> Findings:
         for admin in parts.of_kind(AdminConfig).values():
             if server.port and (server.host, server.port) == (admin.host, admin.port):
                 yield ("admin", "port"), "the admin listener needs an address of its own"
+
+
+def _extras(parts: Parts) -> Findings:
+    for tracing in parts.of_kind(TracingConfig).values():
+        if tracing.otlp_endpoint is not None and not all(map(_is_installed, _OTEL)):
+            yield (
+                ("tracing", "otlp_endpoint"),
+                "needs the extra otel, which is not installed: pip install 'gateway[otel]'",
+            )
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package above it is absent
+        return False
 
 
 def _is_in_memory(parts: Parts) -> bool:

@@ -17,9 +17,6 @@ NOT_YET: Mapping[str, Mapping[str, _Allowed | None]] = {
     "upstreams": {
         "identity": lambda identity: identity != "drf_token",
     },
-    "tracing": {
-        "otlp_endpoint": None,
-    },
 }
 
 _SMALLEST = {

@@ -14,6 +14,7 @@ from gateway.config.units import (
     ListenPort,
     Network,
     PositiveDuration,
+    Share,
     Size,
     Text,
 )
@@ -140,5 +141,11 @@ class TracingConfig(Section):
     """Where traces go."""
 
     otlp_endpoint: HttpUrl | None = key(
-        None, description="OTLP/HTTP collector to send traces to; null for none."
+        None,
+        description="OTLP/HTTP collector to send spans to, such as http://collector:4318; needs "
+        "the extra otel; null for none.",
+    )
+    sample_ratio: Share = key(
+        1.0,
+        description="Share of new traces that is sampled; a trusted proxy's decision goes before.",
     )

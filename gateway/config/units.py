@@ -60,6 +60,12 @@ def _whole(value: Any) -> Any:
     return value
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number")
+    return value
+
+
 def _network(value: Any) -> IPv4Network | IPv6Network:
     try:
         if not isinstance(value, str):
@@ -167,6 +173,7 @@ Rate = Annotated[
 ]
 Whole = Annotated[int, BeforeValidator(_whole)]
 Count = Annotated[Whole, Field(ge=1, le=1_000_000)]
+Share = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1)]
 ListenPort = Annotated[Whole, Field(ge=0, le=65535)]
 Network = Annotated[
     IPv4Network | IPv6Network,

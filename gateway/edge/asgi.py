@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from gateway.edge.lane import Lane
+from gateway.edge.lane import Lane, Traffic
 from gateway.edge.sockets import Sockets
 from gateway.edge.transfer import (
     ClientGone,
@@ -23,6 +23,7 @@ from gateway.edge.transfer import (
     read_whole,
 )
 from gateway.errors import GatewayError, ShuttingDown
+from gateway.forward_auth import Allowed
 from gateway.limits import Limiter
 from gateway.profiles import Answer
 from gateway.proxy import Call, Forward
@@ -64,18 +65,20 @@ class AsgiLane:
         request = _request_head(scope)
         started = self.shared.clock()
         status, reason, is_open = 499, "", False
-        request_id = self.shared.id_of(request)
+        traffic = Traffic()
+        request_id = self.shared.begin(request)
         self.running += 1
         try:
             decision = await self._decided(request, request_id)
             if isinstance(decision, Call):
-                status = await self._answer_own(decision, receive, send)
+                status = await self._answer_own(decision, receive, send, traffic)
                 return
-            if (rate := decision.site.rate) is not None:
-                who = rate.who(decision.identity, decision.client)
-                await self._limiter.admit(
-                    rate.route, rate.rate, rate.burst, who, issuer=rate.issuer
-                )
+            if isinstance(decision, Allowed):
+                await self._limit(decision.forward)
+                status = decision.answer.status
+                await self._send(decision.answer, request, request_id, send, traffic, is_last=False)
+                return
+            await self._limit(decision)
             transfer = Transfer(
                 decision,
                 receive,
@@ -84,17 +87,21 @@ class AsgiLane:
                 body_timeout=self._body_timeout,
                 is_exact="gateway.target" in scope,
                 end_sessions=self._end_sessions,
+                clock=self.shared.clock,
+                traffic=traffic,
             )
             try:
                 switched = await transfer.run()
             finally:
                 status = transfer.status
             if switched is not None:
-                is_open = self._open_socket(scope, decision, request, request_id, started, switched)
+                is_open = self._open_socket(
+                    scope, decision, request, request_id, started, traffic.asked, switched
+                )
         except GatewayError as error:
             status, reason = error.status, error.reason
             answer, is_doubtful = self.shared.refusal(error, request)
-            await self._send(answer, request, request_id, send, is_last=is_doubtful)
+            await self._send(answer, request, request_id, send, traffic, is_last=is_doubtful)
         except ResponseTruncated as truncated:
             reason = truncated.reason
             raise
@@ -105,7 +112,15 @@ class AsgiLane:
             self.running -= 1
             scope["gateway.cors"] = request.cors  # for the answer of a defect, or of a stop
             if not is_open:  # else that is told at its end
-                self.shared.log(request, request_id, status=status, reason=reason, started=started)
+                self.shared.log(
+                    request, request_id, status, reason,
+                    started, traffic.asked, traffic.sent, traffic.received,
+                )  # fmt: skip
+
+    async def _limit(self, decision: Forward) -> None:
+        if (rate := decision.site.rate) is not None:
+            who = rate.who(decision.identity, decision.client)
+            await self._limiter.admit(rate.route, rate.rate, rate.burst, who, issuer=rate.issuer)
 
     def _open_socket(
         self,
@@ -114,6 +129,7 @@ class AsgiLane:
         request: RequestHead,
         request_id: bytes,
         started: float,
+        asked: float,
         switched: tuple[Exchange, UpstreamConnection],
     ) -> bool:
         assert decision.handshake is not None  # or the upstream could not have switched
@@ -124,15 +140,22 @@ class AsgiLane:
             *switched,
             handshake=decision.handshake,
             bearer=decision.identity,
-            log=partial(self._log_socket, told, request_id, started),
+            log=partial(self._log_socket, told, request_id, started, asked),
         )
 
     def _log_socket(
-        self, request: RequestHead, request_id: bytes, started: float, reason: str
+        self,
+        request: RequestHead,
+        request_id: bytes,
+        started: float,
+        asked: float,
+        reason: str,
+        sent: int,
+        received: int,
     ) -> None:
-        self.shared.log(request, request_id, status=101, reason=reason, started=started)
+        self.shared.log(request, request_id, 101, reason, started, asked, sent, received)
 
-    async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call:
+    async def _decided(self, request: RequestHead, request_id: bytes) -> Forward | Call | Allowed:
         try:
             return self.shared.decide(request, request_id)
         except KeysNeeded as needed:  # the one cold path: an unknown key id
@@ -142,7 +165,7 @@ class AsgiLane:
         except KeysNeeded as needed:
             raise needed.unavailable() from needed
 
-    async def _answer_own(self, call: Call, receive: Receive, send: Send) -> int:
+    async def _answer_own(self, call: Call, receive: Receive, send: Send, traffic: Traffic) -> int:
         """Answers what is the gateway's own; returns the status, raises GatewayError."""
         endpoint, body = call.endpoint, b""
         try:
@@ -150,20 +173,29 @@ class AsgiLane:
                 body = await read_whole(
                     receive, limit=endpoint.max_body_size, timeout=self._body_timeout
                 )
+                traffic.received = len(body)
             answer = await endpoint.answer(call, body)
         except ClientGone:
             return 499
-        await self._send(answer, call.request, call.request_id, send, is_last=False)
+        await self._send(answer, call.request, call.request_id, send, traffic, is_last=False)
         return answer.status
 
     async def _send(
-        self, answer: Answer, request: RequestHead, request_id: bytes, send: Send, *, is_last: bool
+        self,
+        answer: Answer,
+        request: RequestHead,
+        request_id: bytes,
+        send: Send,
+        traffic: Traffic,
+        *,
+        is_last: bool,
     ) -> None:
         body = b"" if request.method == "HEAD" else answer.body
         headers = self.shared.headers_of(answer, request_id, cors=request.cors, is_last=is_last)
         with suppress(OSError):  # the client left before its answer
             await send({"type": "http.response.start", "status": answer.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
+            traffic.sent = len(body)
 
 
 def _request_head(scope: Scope) -> RequestHead:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.edge.asgi import AsgiLane
 from gateway.edge.cycle import EdgeCycle
-from gateway.edge.lane import path_of
 from gateway.edge.patience import Patience
 from gateway.edge.splice import Held
 from gateway.request import RequestHead
@@ -31,7 +30,7 @@ class AsgiSide(Patience):
             "scheme": self.scheme,
             "method": request.method,
             "gateway.target": request.target,
-            "path": path_of(request),
+            "path": request.sent_path,
             "headers": request.headers,
             "gateway.lines": request.lines,
         }

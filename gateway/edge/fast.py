@@ -21,9 +21,8 @@ from gateway.edge.lasting import Lasting
 from gateway.edge.refusal import refuse
 from gateway.edge.transfer import framed, without_length
 from gateway.errors import GatewayError, ShuttingDown, UpstreamError
-from gateway.proxy import Call, Forward, too_large
+from gateway.proxy import Forward
 from gateway.request import RequestHead
-from gateway.tokens.jwks import KeysNeeded
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import Headers
 from gateway.upstream.headers import BODILESS, response_headers
@@ -38,12 +37,10 @@ class FastExchange(Lasting):
     """One request and its answer: the upstream connection's exchange, and the client's cycle."""
 
     __slots__ = (
-        "_body", "_connection", "_ends_at_eof", "_head", "_is_bodiless", "_is_chunked", "_lane",
-        "_loop", "_opening", "_pieces", "_request", "_request_id", "_started",
+        "_asked", "_body", "_connection", "_ends_at_eof", "_head", "_is_bodiless", "_is_chunked",
+        "_lane", "_opening", "_pieces", "_request", "_request_id", "_sent", "_started",
         "_status", "keep_alive", "on_long_wait", "response_complete",
     )  # fmt: skip
-
-    more_body = False
 
     def __init__(
         self,
@@ -73,6 +70,8 @@ class FastExchange(Lasting):
         self._is_chunked = False
         self.on_long_wait: Callable[[], None] | None = None  # else its leaving is seen without
         self._status = 499
+        self._asked = 0.0
+        self._sent = 0
         self._head = b""
         self._fields: Headers = ()
         self._pieces: list[bytes] = []
@@ -105,13 +104,11 @@ class FastExchange(Lasting):
         forward, body = self._forward, self._body
         self._connection = connection
         self.started = self._due = self._loop.time()
+        self._asked = self._lane.clock()
         data = forward.head + framed(forward.body, body, is_last=True)
         connection.begin(self, data, is_head=forward.is_head, is_whole=True)
 
     # The upstream's side
-
-    def on_progress(self) -> None:
-        self._due = self._loop.time()
 
     def on_informational(self, status: int, headers: Headers) -> None:
         if self._request.http_version == "1.1":
@@ -149,6 +146,7 @@ class FastExchange(Lasting):
     def on_body(self, data: bytes) -> bool:
         if not self._is_bodiless:
             self._pieces.append(data)
+            self._sent += len(data)
         return False  # see `flush`
 
     def flush(self) -> None:
@@ -163,9 +161,6 @@ class FastExchange(Lasting):
         self._due = self._loop.time()
         if self._connection is not None:
             self._connection.resume(self)
-
-    def on_paused(self, resume: Callable[[], None]) -> None:
-        raise AssertionError("it never says that it is full")
 
     def on_end(self) -> None:
         protocol = self._protocol
@@ -192,6 +187,7 @@ class FastExchange(Lasting):
             refuse(
                 self._protocol, self._lane, self._request, error,
                 request_id=self._request_id, started=self._started, keep_alive=self.keep_alive,
+                asked=self._asked, received=len(self._body),
             )  # fmt: skip
 
     def expire(self) -> None:
@@ -237,39 +233,6 @@ class FastExchange(Lasting):
 
     def _log(self, reason: str) -> None:
         self._lane.log(
-            self._request, self._request_id,
-            status=self._status, reason=reason, started=self._started,
+            self._request, self._request_id, self._status, reason,
+            self._started, self._asked, self._sent, len(self._body),
         )  # fmt: skip
-
-
-def answer(
-    protocol: "EdgeProtocol", lane: Lane, request: RequestHead, body: bytes, *, keep_alive: bool
-) -> bool:
-    """Answers a whole request, or begins to; False where that is the ASGI lane's."""
-    started = lane.clock()
-    request_id = lane.id_of(request)
-    try:
-        forward = lane.decide(request, request_id)
-        if isinstance(forward, Call) or forward.site.rate is not None or forward.ends_sessions:
-            return False
-        if len(body) > forward.site.max_body_size:
-            raise too_large()
-    except KeysNeeded:
-        return False
-    except Exception as caught:  # noqa: BLE001 - the parser would take a defect for a bad request
-        error = caught
-        if not isinstance(error, GatewayError):
-            _LOG.exception("the gateway failed to handle a request")
-            error = GatewayError("the gateway failed")
-        refuse(
-            protocol, lane, request, error,
-            request_id=request_id, started=started, keep_alive=keep_alive,
-        )  # fmt: skip
-        return True
-    exchange = FastExchange(
-        protocol, lane, request, forward,
-        body=body, request_id=request_id, started=started, keep_alive=keep_alive,
-    )  # fmt: skip
-    protocol.begin(exchange)
-    exchange.run()
-    return True

@@ -15,7 +15,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
-from gateway.edge import fast
+from gateway.edge import whole
 from gateway.edge.asgi_side import AsgiSide
 from gateway.edge.cycle import EdgeCycle, Flow
 from gateway.edge.fast import FastExchange
@@ -106,7 +106,7 @@ class EdgeProtocol(AsgiSide):
             self._forget_head()
         method, target, headers, lines, body = head
         request = self._request(method, target, headers, lines, "1.1")
-        if not fast.answer(self, self.lane.shared, request, body, keep_alive=True):
+        if not whole.answer(self, self.lane.shared, request, body, keep_alive=True):
             self._keeps_alive, self.expect_100_continue = True, False
             self._give_to_asgi(request, body, is_whole=True)
         return True
@@ -244,7 +244,7 @@ class EdgeProtocol(AsgiSide):
         assert request is not None  # asked by who knows
         keep_alive, body = self._keeps_alive, bytes(self._held)
         if not (
-            is_whole and fast.answer(self, self.lane.shared, request, body, keep_alive=keep_alive)
+            is_whole and whole.answer(self, self.lane.shared, request, body, keep_alive=keep_alive)
         ):
             self._give_to_asgi(request, body, is_whole=is_whole)
 

@@ -42,12 +42,12 @@ class Sockets:
         *,
         handshake: Handshake,
         bearer: Identity | None,
-        log: Callable[[str], None],
+        log: Callable[[str, int, int], None],
     ) -> bool:
         """Answers the client's handshake as the upstream did, and splices both connections.
 
-        `log(reason)` is called when the socket is over. False where the client is gone. Raises
-        UpstreamError for an answer to something else.
+        `log(reason, sent, received)` is called when the socket is over, with its bytes. False
+        where the client is gone. Raises UpstreamError for an answer to something else.
         """
         if not handshake.is_met_by(exchange.headers):
             connection.abandon(exchange)
@@ -65,12 +65,13 @@ class Sockets:
         def end(reason: str) -> None:
             self._open.discard(socket)
             connections.discard(splice.client)
-            log(reason)
+            log(reason, splice.client.written - len(head), splice.upstream.written)
 
         splice = Splice(client.transport, transport, on_end=end)
         socket = _Open(splice, bearer)
         self._open.add(socket)
-        splice.client.write(_switching(exchange, handshake))
+        head = _switching(exchange, handshake)
+        splice.client.write(head)
         is_client_slow = client.flow.write_paused
         connections.add(splice.client)  # type: ignore[arg-type]  # what the server asks, it has
         held = client.hand_over()

@@ -98,8 +98,8 @@ class End(asyncio.Protocol):
     """One of the two connections of a splice, and what arrives on it."""
 
     __slots__ = (
-        "_flushed", "_frames", "_has_ended", "_is_shut", "_is_upstream", "_splice", "_written",
-        "flushed_since", "is_full", "peer", "transport",
+        "_flushed", "_frames", "_has_ended", "_is_shut", "_is_upstream", "_splice",
+        "flushed_since", "is_full", "peer", "transport", "written",
     )  # fmt: skip
 
     peer: "End"
@@ -111,12 +111,12 @@ class End(asyncio.Protocol):
         self._frames = FrameCount()
         self._has_ended = False  # it sends no more
         self._is_shut = False  # … and this side does not
-        self._written = self._flushed = 0
+        self.written = self._flushed = 0
         self.flushed_since = 0.0
         self.is_full = False  # it has asked not to be written to for now
 
     def write(self, data: bytes) -> None:
-        self._written += len(data)
+        self.written += len(data)
         self.transport.write(data)
 
     def say_goodbye(self, code: int) -> None:
@@ -179,7 +179,7 @@ class End(asyncio.Protocol):
     def _is_stuck(self, now: float) -> bool:
         """Whether it has long taken nothing of what waits for it, or not ended its own half."""
         unsent = self.transport.get_write_buffer_size()
-        flushed = self._written - unsent
+        flushed = self.written - unsent
         if not (unsent or self._is_shut) or flushed != self._flushed:
             self._flushed, self.flushed_since = flushed, now
         return now - self.flushed_since > CLIENT_STALL

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from gateway.cors import Fields, with_cors
+from gateway.edge.lane import Traffic
 from gateway.errors import GatewayError, RequestRefused
 from gateway.identity import Identity
 from gateway.proxy import Forward, too_large
@@ -41,7 +42,6 @@ class ResponseTruncated(Exception):
 
 class Transfer:
     """One run of a `Forward`; `status` is what the client was answered, 499 if it left before.
-
     `is_exact` says that the server beneath is the gateway's own, which takes interim answers and
     a 304 with a Content-Length.
     """
@@ -56,6 +56,8 @@ class Transfer:
         body_timeout: float,
         is_exact: bool,
         end_sessions: SessionsEnder,
+        clock: Callable[[], float],
+        traffic: Traffic,
     ) -> None:
         self._end_sessions = end_sessions
         self._forward = forward
@@ -64,7 +66,8 @@ class Transfer:
         self._send = send
         self._body_timeout = body_timeout
         self._is_exact = is_exact
-        self._received = 0
+        self._clock = clock
+        self._traffic = traffic
         self._exchange: Exchange | None = None
         self._uploader: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -108,6 +111,7 @@ class Transfer:
             exchange.may_switch = forward.handshake is not None
             exchange.identity = None if forward.ends_sessions else forward.identity
             self._exchange = exchange
+            self._traffic.asked = self._clock()
             connection.begin(exchange, data, is_head=forward.is_head, is_whole=is_whole)
             if is_whole:
                 exchange.on_long_wait = self._leaving
@@ -158,13 +162,15 @@ class Transfer:
             "reason": exchange.reason,
         }
         if exchange.ended and self._is_exact:  # it is all here: one message less
-            start["body"] = exchange.take()
+            start["body"] = body = exchange.take()
+            self._traffic.sent = len(body)
             await self._send(start)
             return
         await self._send(start)
         is_flushed = False
         while True:
             data = exchange.take()
+            self._traffic.sent += len(data)
             if exchange.ended:
                 await self._send({"type": "http.response.body", "body": data})
                 return
@@ -200,8 +206,8 @@ class Transfer:
     async def _read_body(self) -> tuple[bytes, bool]:
         """The next piece of the client's body, and whether it is the last."""
         data, is_last = await _read_piece(self._receive, self._body_timeout)
-        self._received += len(data)
-        if self._received > self._forward.site.max_body_size:
+        self._traffic.received += len(data)
+        if self._traffic.received > self._forward.site.max_body_size:
             raise too_large()
         return data, is_last
 

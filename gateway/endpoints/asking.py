@@ -56,11 +56,16 @@ class IssuersUpstream:
         return True
 
     def _head(self, asked: Call, request: RequestHead, body: Body) -> bytes:
-        site, host = self.site, asked.admitted.host
+        site, host, trace = self.site, asked.admitted.host, asked.request.trace
         return site.composer.compose(
             request,
             host=host if host is not None and site.preserve_host else site.upstream.authority,
             body=body,
-            added=b"%bx-request-id: %b\r\n" % (asked.client.lines, asked.request_id),
+            added=b"%bx-request-id: %b\r\n%b"
+            % (
+                asked.client.lines,
+                asked.request_id,
+                trace.lines if trace is not None else b"",
+            ),
             is_peer_trusted=asked.client.is_peer_trusted,
         )

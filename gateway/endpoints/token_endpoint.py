@@ -170,10 +170,11 @@ class TokenEndpoint(ABC):
         return identity
 
     def _note_user(self, request: RequestHead, claims: Mapping[str, Any]) -> None:
-        """For the access log: whose token it was."""
+        """For the access log: whose token it was, and of which session."""
         verifier = self.desk.sessions.issuer.verifier
         named = claims.get(verifier.user_claim, claims.get("username"))
         request.note_user(clean_name(named) or "")
+        request.session = clean_name(claims.get("sid")) or ""
 
     def _credentials(self, request: RequestHead) -> str | None:
         header = request.header(self.desk.config.auth_header_name.lower().encode())

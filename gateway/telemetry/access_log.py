@@ -1,44 +1,36 @@
 """The access log: one line a request, JSON or text, written in batches off the request's path.
 
 Rule: no secret reaches it. Of the target only the path is logged, never the query, and of the
-bearer only the user id.
+bearer only the user id, and of the session a part of its id's hash.
 """
 
 import asyncio
+import hashlib
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from json.encoder import encode_basestring_ascii as quote
 from select import PIPE_BUF
-from typing import NamedTuple
+
+from gateway.request import RequestHead
 
 BATCH = 64  # lines; a larger flush would hold the loop for too long
 DELAY = 0.25  # seconds a line may wait
+SHORT = 12  # hex digits of a session's hash: enough to tell sessions apart, and to say
 
-
-class Record(NamedTuple):
-    """What is known of one request when it is over; `reason` is empty where it was forwarded."""
-
-    request_id: bytes
-    status: int
-    reason: str
-    method: str = ""
-    path: str = ""
-    client: str = ""
-    route: str = ""
-    user: str = ""
-    seconds: float = 0.0
+_KNOWN = 8192  # who asked what is remembered, in the words of a line
 
 
 class AccessLog:
-    """Collects records; `write` gets whole lines, `form` is json or text, `wall` epoch seconds."""
+    """Collects lines; `write` gets whole ones, `form` is json or text, `wall` epoch seconds."""
 
     def __init__(
         self, write: Callable[[str], object], *, form: str, wall: Callable[[], float]
     ) -> None:
         self._write = write
-        self._line = _json_line if form == "json" else _text_line
+        self._is_json = form == "json"
+        self._known: dict[tuple[str, str, str, str], str] = {}
         self._stamps = _Stamps(wall)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -49,13 +41,64 @@ class AccessLog:
         self._is_closed = True
         self.flush()
 
-    def add(self, record: Record) -> None:
-        lines = self._lines
-        lines.append(self._line(record, self._stamps.now()))
+    def add(
+        self,
+        request: RequestHead,
+        request_id: bytes,
+        status: int,
+        reason: str,
+        seconds: float,
+        upstream: float | None,
+        sent: int,
+        received: int,
+    ) -> None:
+        """One request is over; `reason` is empty where it was forwarded.
+
+        `upstream` is for how many of the `seconds` it was the upstream's, None where it never was;
+        `sent` and `received` are bytes of bodies, by the client's connection.
+        """
+        time, lines, trace = self._stamps.now(), self._lines, request.trace
+        key = request.route, request.client or request.peer or "", request.user, request.session
+        who = self._known.get(key) or self._learn(key)
+        if self._is_json:
+            upstream_ms = "null" if upstream is None else "%.2f" % (upstream * 1000)
+            trace_id = "" if trace is None else trace.trace_id
+            lines.append(
+                f'{{"time":"{time}","method":{quote(request.method)},'
+                f'"path":{quote(request.sent_path)},"status":{status},"reason":"{reason}",'
+                f'{who},"ms":{seconds * 1000:.2f},"upstream_ms":{upstream_ms},'
+                f'"bytes":{sent},"request_bytes":{received},'
+                f'"request_id":"{request_id.decode()}","trace_id":"{trace_id}"}}'
+            )
+        else:
+            upstream_ms = "-" if upstream is None else f"{upstream * 1000:.2f}ms"
+            lines.append(
+                f"{time} {key[1] or '-'} {request.method or '-'} "
+                f"{quote(request.sent_path)} {status} {reason or '-'} {who} "
+                f"{seconds * 1000:.2f}ms upstream={upstream_ms} bytes={sent} "
+                f"request_bytes={received} {request_id.decode()} "
+                f"trace={'-' if trace is None else trace.trace_id}"
+            )
         if len(lines) >= BATCH or self._is_closed:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(DELAY, self.flush)
+
+    def _learn(self, key: tuple[str, str, str, str]) -> str:
+        """How a line has who asked, of the same ones as often."""
+        if len(self._known) >= _KNOWN:
+            self._known.clear()
+        route, client, user, session = key
+        short = short_hash(session) if session else ""
+        if self._is_json:
+            who = (
+                f'"route":{quote(route)},"client":{quote(client)},'
+                f'"user":{quote(user)},"session":"{short}"'
+            )
+        else:
+            who = f"route={quote(route)} user={quote(user)} session={short or '-'}"
+        self._known[key] = who
+        return who
 
     def flush(self) -> None:
         if self._timer is not None:
@@ -109,19 +152,6 @@ def to_shared_stdout(lines: str) -> None:
     to_stdout(piece)
 
 
-def _json_line(r: Record, time: str) -> str:
-    request_id, status, reason, method, path, client, route, user, seconds = r
-    return (
-        f'{{"time":"{time}","method":{quote(method)},"path":{quote(path)},'
-        f'"status":{status},"reason":"{reason}","route":{quote(route)},'
-        f'"client":{quote(client)},"user":{quote(user)},'
-        f'"ms":{seconds * 1000:.2f},"request_id":"{request_id.decode()}"}}'
-    )
-
-
-def _text_line(r: Record, time: str) -> str:
-    return (
-        f"{time} {r.client or '-'} {r.method or '-'} {quote(r.path)} {r.status} {r.reason or '-'} "
-        f"route={quote(r.route)} user={quote(r.user)} {r.seconds * 1000:.2f}ms "
-        f"{r.request_id.decode()}"
-    )
+def short_hash(session: str) -> str:
+    """What the log has for a session's id: `printf %s ID | sha256sum | cut -c 1-12`."""
+    return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()[:SHORT]

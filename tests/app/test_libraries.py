@@ -9,7 +9,7 @@ import pytest
 
 from tests.factories import SECRET, public_pem, rsa_key
 
-LARGE = {"redis", "httpx", "jwt", "cryptography.hazmat.bindings._rust"}
+LARGE = {"redis", "httpx", "jwt", "cryptography.hazmat.bindings._rust", "opentelemetry.exporter"}
 BUILD = f"""
 import sys
 from pathlib import Path

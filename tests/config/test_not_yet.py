@@ -13,7 +13,6 @@ NOT_YET = [
             "identity": "identity: drf_token",
         }.items()
     ),
-    ("tracing", "{otlp_endpoint: 'http://otel:4318'}", "11: tracing.otlp_endpoint"),
 ]
 
 

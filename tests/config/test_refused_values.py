@@ -57,6 +57,8 @@ REFUSED = [
     ("logging", "{access_log: 5}", "10: logging.access_log: must be true or false"),
     ("logging", "{access_log: perhaps}", "10: logging.access_log: must be true or false"),
     ("tracing", "{otlp_endpoint: 'ftp://x'}", "11: tracing.otlp_endpoint: must be an http://"),
+    ("tracing", "{sample_ratio: 1.5}", "11: tracing.sample_ratio: must be less than or equal to 1"),
+    ("tracing", "{sample_ratio: '0.5'}", "11: tracing.sample_ratio: must be a number"),
     # issuers
     ("issuer", "{}", "4: issuers.students.signing_key: required without verifying_key or jwk_url"),
     ("issuer", "{signing_key: ''}", "4: issuers.students.signing_key: is empty"),

@@ -192,8 +192,8 @@ async def settled(end: End) -> int:
     before_that, same = -1, 0
     while same < 20:  # the kernel's buffers fill up too
         await asyncio.sleep(0.01)
-        same = same + 1 if end._written == before_that else 0
-        before_that = end._written
+        same = same + 1 if end.written == before_that else 0
+        before_that = end.written
         assert end.transport.get_write_buffer_size() <= 8 << 20
     return end.transport.get_write_buffer_size()
 
@@ -209,8 +209,8 @@ async def test_a_side_that_takes_nothing_is_let_go(tmp_path: Path) -> None:
         (one,) = gateway.gateway.sockets._open
         end = one.splice.client
         written = -1
-        while end._written != written or not end.transport.get_write_buffer_size():
-            written = end._written
+        while end.written != written or not end.transport.get_write_buffer_size():
+            written = end.written
             await asyncio.sleep(0.1)
         now = asyncio.get_running_loop().time()
         end.sweep(now, 0)

@@ -301,10 +301,11 @@ async def test_idle_connections_that_gunicorn_closes_cost_nothing(
     for idle in ("1s", "60s"):
         gateway = run_gateway(before([server.address], timeouts={"idle": idle}))
         clients = Clients(gateway.address)
-        for pause in (keep_alive - 0.1, keep_alive, keep_alive + 0.1, 0.0):
+        around = (keep_alive - 0.1, keep_alive, keep_alive + 0.1)
+        for pause in (*(around if idle == "60s" else (1.0,)), 0.0):
             async with clients.running(getting=16, posting=2):
                 await clients.until_gets(850)
-            await asyncio.sleep(max(0.0, pause))
+            await asyncio.sleep(pause)
         told.append(f"idle {idle}: {clients.gets} GETs {dict(clients.got)}, POSTs "
                     f"{dict(clients.posted)}")  # fmt: skip
         assert set(clients.got) == {200}

@@ -128,11 +128,11 @@ class RunningEcho:
 
 
 def start_gateway(
-    config: Mapping[str, Any], *, directory: Path, children: Processes
+    config: Mapping[str, Any], *, directory: Path, children: Processes, port: int = 0
 ) -> RunningGateway:
     """A gateway with this configuration, on ports of its own; returns once it is ready."""
     file = directory / "config.yaml"
-    _write(file, config)
+    _write(file, config, port=port)
     return serve_file(file, children=children)
 
 
@@ -155,8 +155,11 @@ def serve_file(
     return gateway
 
 
-def _write(file: Path, config: Mapping[str, Any]) -> None:
-    own = {name: {**config.get(name, {}), "port": 0} for name in ("server", "admin")}
+def _write(file: Path, config: Mapping[str, Any], *, port: int = 0) -> None:
+    own = {
+        "server": {**config.get("server", {}), "port": port},
+        "admin": {**config.get("admin", {}), "port": 0},
+    }
     file.write_text(yaml.safe_dump({**config, **own}, sort_keys=False))
 
 

@@ -4,19 +4,13 @@ import json
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPSConnection
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from examples.processes import Processes
-from tests.integration.fronts import free_ports, start_nginx
+from tests.integration.fronts import certificate, free_ports, start_nginx
 from tests.integration.servers import RunningGateway, start_gateway
 
 CLIENT = "127.0.0.5"  # any address of the loopback that is no trusted proxy
@@ -71,20 +65,6 @@ class Nginx:
         return [json.loads(answer) for answer in answers]
 
 
-def _certificate() -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(
-        issuer_name=name, subject_name=name, public_key=key.public_key(),
-        serial_number=x509.random_serial_number(), not_valid_before=now - timedelta(days=1),
-        not_valid_after=now + timedelta(days=1),
-    )  # fmt: skip
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return certificate + private
-
-
 Front = Callable[[list[str]], tuple[Nginx, RunningGateway]]
 
 
@@ -101,7 +81,7 @@ def front(echo: str, children: Processes, tmp_path_factory: pytest.TempPathFacto
         }
         gateway = start_gateway(config, directory=directory, children=children)
         nginx = Nginx(*free_ports(2))
-        (directory / "tls.pem").write_bytes(_certificate())
+        (directory / "tls.pem").write_bytes(certificate())
         start_nginx(
             HTTP.replace("PLAIN", str(nginx.plain)).replace("TLS", str(nginx.tls)),
             gateway=gateway.address,

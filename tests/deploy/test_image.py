@@ -1,0 +1,118 @@
+"""The image, really built, and run as it is meant to: no root, no capability, nothing writable."""
+
+import json
+import secrets
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import Tell
+from tests.deploy.containers import BASE, ROOT, Containers
+from tests.redis_servers import free_port
+
+IMAGE = "localhost/gateway:test"
+DOCKERFILES = ("Dockerfile", "examples/Dockerfile")
+
+
+@pytest.mark.parametrize("name", DOCKERFILES)
+def test_hadolint_has_nothing_to_say(name: str) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("hadolint"), ROOT / name], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_base_is_pinned_by_its_digest() -> None:
+    pinned = [line for line in _lines("Dockerfile") if line.startswith("ARG BASE=")]
+    assert len(pinned) == 1
+    assert len(pinned[0].partition("@sha256:")[2]) == 64
+
+
+def test_the_image_says_what_it_is(containers: Containers) -> None:
+    config = json.loads(containers.inspect(IMAGE, "{{json .Config}}"))
+    assert config["User"] == "65532:65532"
+    assert config["Entrypoint"] == ["gateway"]
+    assert config["Labels"]["org.opencontainers.image.title"] == "gateway"
+    assert config["Labels"]["org.opencontainers.image.revision"] == "tested"
+    assert json.loads(containers.inspect(IMAGE, "{{json .HealthCheck}}"))["Test"] == [
+        *("CMD", "gateway", "healthcheck")
+    ]
+
+
+def test_the_image_adds_little_to_its_base(containers: Containers, tell: Tell) -> None:
+    added = int(containers.inspect(IMAGE, "{{.Size}}")) - int(containers.inspect(BASE, "{{.Size}}"))
+    tell(f"the image adds {added / 1e6:.0f} MB to its base")
+    assert added < 80e6
+
+
+def test_nothing_can_be_installed_into_it(containers: Containers) -> None:
+    done = containers.attempt(
+        *("podman", "run", "--rm", "--network", "none", "--entrypoint"),
+        *("/opt/gateway/bin/python", IMAGE, "-m", "pip", "--version"),
+    )
+    assert done.returncode == 1
+    assert "No module named pip" in done.stdout + done.stderr
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> tuple[Path, int]:
+    port = free_port()
+    (tmp_path / "key").write_text(secrets.token_urlsafe(50))
+    (tmp_path / "config.yaml").write_text(
+        f"server: {{port: {port}}}\n"
+        "issuers:\n"
+        "  s: {profile: simplejwt, algorithm: HS256, signing_key: {file: /run/secrets/key}}\n"
+        "upstreams: {u: {servers: ['http://127.0.0.1:9']}}\n"
+        "routes: [{path: /, auth: required, issuers: [s], upstream: u}]\n"
+        f"admin: {{port: {free_port()}}}\n"
+    )
+    tmp_path.chmod(0o755)
+    return tmp_path, port
+
+
+@pytest.fixture
+def running(containers: Containers, config: tuple[Path, int]) -> Iterator[str]:
+    directory, _ = config
+    name = "confined"
+    containers.run(
+        *("podman", "run", "--detach", "--name", name, "--network", "host", "--read-only"),
+        *("--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
+        *("--volume", f"{directory}/config.yaml:/etc/gateway/config.yaml:ro"),
+        *("--volume", f"{directory}/key:/run/secrets/key:ro", IMAGE),
+    )
+    yield name
+    containers.attempt("podman", "rm", "--force", "--time", "5", name)
+
+
+def test_it_serves_without_rights_and_ends_when_it_is_told(
+    containers: Containers, config: tuple[Path, int], running: str
+) -> None:
+    containers.wait_until_healthy(running)
+    process = containers.inspect(running, "{{.State.Pid}}")
+    status = dict(
+        line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines()
+    )
+    assert set(status["Uid"].split()) == {"65532"}
+    assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
+    assert status["NoNewPrivs"].strip() == "1"
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://127.0.0.1:{config[1]}/")
+    refused.value.close()
+    assert refused.value.code == 401
+    containers.run("podman", "stop", "--time", "20", running)
+    assert containers.inspect(running, "{{.State.ExitCode}}") == "0"
+
+
+def test_a_container_without_a_configuration_says_so(containers: Containers) -> None:
+    done = containers.attempt("podman", "run", "--rm", "--network", "none", IMAGE)
+    assert done.returncode == 2
+    assert "/etc/gateway/config.yaml" in done.stdout + done.stderr
+
+
+def _lines(name: str) -> list[str]:
+    return (ROOT / name).read_text().splitlines()
