@@ -4,7 +4,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& { echo $$python; break; }; done)
 
-.PHONY: help demo test test-faults compiled test-compiled fuzz lint docs site image bench bench-refresh bench-scale
+.PHONY: help demo test test-faults test-containers compiled test-compiled fuzz lint docs site image bench bench-refresh bench-scale
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,6 +19,9 @@ test: .venv/.installed-dev ## all tests with their coverage (ARGS="tests/wire -k
 
 test-faults: .venv/.installed-dev ## the token life cycle under fire, with figures (they are part of `test` too)
 	@.venv/bin/python -m pytest tests/faults $(ARGS)
+
+test-containers: .venv/.installed-dev ## images and compose.yaml, built and run (root, podman, buildah, mmdebstrap)
+	@GATEWAY_TEST_CONTAINERS=1 .venv/bin/python -m pytest tests/deploy $(ARGS)
 
 compiled: build/compiled/.made ## the hot modules compiled with mypyc, into build/compiled (needs a C compiler)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Headers = list[tuple[bytes, bytes]]
 
+_OWN: Final = b"/_gateway"
 _CLOSE = (b"connection", b"close")
 _NOTHING: Final = RequestHead(method="", target=b"", path=b"", query=b"", headers=())
 
@@ -82,7 +83,7 @@ class Lane:
     def decide(self, request: RequestHead, request_id: bytes) -> Forward | Call | Allowed:
         """What to do with this request; raises GatewayError, or KeysNeeded (the one cold path)."""
         request.path, request.query = parse_target(request.target)
-        if asks(request):
+        if request.path.startswith(_OWN) and asks(request):
             return self._forward_auth.decide(request, request_id)
         decision = self._proxy.decide(request, request_id)
         if isinstance(decision, Forward) and decision.identity is not None:
