@@ -93,6 +93,10 @@ def site(
                 "path": "/pages", "issuers": ["students"], "upstream": "echo",
                 "cors": {"origins": ["https://app.example"]},
             },
+            {
+                "path": "/read", "issuers": ["students"], "upstream": "echo",
+                "methods": ["GET"], "hosts": ["localhost"],
+            },
             {"path": "/api", "issuers": ["students"], "upstream": "echo"},
             {"path": "/upload", "issuers": ["students"], "upstream": "echo"},
         ],
@@ -200,6 +204,10 @@ def test_a_token_is_not_remembered_for_another_path_method_or_host(site: Site) -
     assert site.call("/staff/", token=token).status == 403
     assert site.call("/api/").status == 401
     assert site.call("/api/", token=token[:-3] + "abc").status == 401
+    bearer = [("Authorization", f"Bearer {token}")]
+    assert site.call("/read/", token=token).status == 200
+    assert ask(site.address, "PUT", "/read/", headers=bearer).status == 404
+    assert ask(site.address, "GET", "/read/", headers=bearer, host="other.example").status == 404
 
 
 def test_a_logout_is_felt_within_the_time_that_decisions_are_remembered(site: Site) -> None:
