@@ -67,7 +67,9 @@ class Health:
 
     @property
     def is_up(self) -> bool:
-        return self.is_well and (self.breaker is None or self.breaker.state is not Circuit.OPEN)
+        """Whether it is well as far as is known: after an ejection, not before it was reached."""
+        is_reached = not (self._ejections or self._is_sick)
+        return is_reached and (self.breaker is None or self.breaker.state is not Circuit.OPEN)
 
     def share(self, now: float) -> float:
         """How much of its weight counts, while it comes back."""
@@ -156,7 +158,7 @@ class Health:
                 _LOG.info("%s passes its health check again", self._name)
                 self._come_back(now)
         if is_well:
-            self._admit(now)
+            self.connected(now)
 
     def tick(self, now: float) -> None:
         """Time has passed."""

@@ -48,6 +48,14 @@ class TestEjection:
         server.tick(1.2)
         assert server.is_well
 
+    def test_it_is_up_again_once_it_was_reached(self) -> None:
+        server = health()
+        server.not_connected(0.0)
+        server.tick(1.0)
+        assert (server.is_well, server.is_up) == (True, False)
+        server.connected(1.1)
+        assert server.is_up
+
     def test_it_is_told_once(self, caplog: pytest.LogCaptureFixture) -> None:
         server = health()
         with caplog.at_level(logging.INFO):
