@@ -128,9 +128,10 @@ class Transfer:
                         await self._pass_interim(exchange)
             except GatewayError as error:
                 connection.abandon(exchange)
+                if forward.ends_sessions:  # it may have been done, and only the answer is lost
+                    await self._end()
+                    raise
                 if not (is_whole and forward.may_repeat(error, connection, held=len(first))):
-                    if forward.ends_sessions:  # it may have been done, and only the answer is lost
-                        await self._end()
                     raise
                 connection = await upstream.connect(forward, lost=connection)
             except BaseException:

@@ -30,7 +30,8 @@ def took_turn(server: Server) -> None:
 def join_turns(server: Server, others: Sequence[Server]) -> None:
     """A server that is asked again is no further behind than the others: it has nothing to catch
     up."""
-    server.turn = max([server.turn, *[min(other.turn for other in others)]] if others else [0.0])
+    if others:
+        server.turn = max(server.turn, min(other.turn for other in others))
 
 
 def _least_connections(servers: Sequence[Server]) -> Server:
@@ -49,4 +50,4 @@ def _random_two(servers: Sequence[Server]) -> Server:
 
 
 def _load(server: Server) -> float:
-    return (server.in_flight + 1) / server.share
+    return server.in_flight / server.share

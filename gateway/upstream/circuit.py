@@ -19,13 +19,14 @@ class Circuit(Enum):
 class CircuitBreaker:
     """Counts failures; times in seconds, `now` by one clock."""
 
-    __slots__ = ("_failures", "_is_trying", "_opened", "_settings", "state")
+    __slots__ = ("_failures", "_is_trying", "_opened", "_settings", "_tried", "state")
 
     def __init__(self, settings: CircuitBreakerConfig) -> None:
         self._settings = settings
         self._failures: deque[float] = deque(maxlen=settings.failures)
         self._opened = 0.0
         self._is_trying = False
+        self._tried: float | None = None  # since when the try is seen to last
         self.state = Circuit.CLOSED
 
     @property
@@ -55,6 +56,8 @@ class CircuitBreaker:
         self._is_trying = False
 
     def failed(self, now: float) -> None:
+        if self.state is Circuit.OPEN:  # of a request from before: it is known already
+            return
         failures = self._failures
         failures.append(now)
         if self.state is Circuit.HALF_OPEN or (
@@ -68,8 +71,16 @@ class CircuitBreaker:
         self._is_trying = False
 
     def tick(self, now: float) -> bool:
-        """Whether it is to be tried from now on."""
-        is_over = self.state is Circuit.OPEN and now - self._opened >= self._settings.open_for
-        if is_over:
-            self.state = Circuit.HALF_OPEN
-        return is_over
+        """Whether it is to be tried from now on: also where a try has no outcome for as long."""
+        patience = self._settings.open_for
+        if self.state is Circuit.OPEN and now - self._opened >= patience:
+            self.state, self._tried = Circuit.HALF_OPEN, None
+            return True
+        if not self._is_trying:
+            self._tried = None
+        elif self._tried is None:
+            self._tried = now
+        elif now - self._tried >= patience:
+            self._is_trying = False
+            return True
+        return False

@@ -57,7 +57,11 @@ class ConcurrencyLimit:
         if not self._stepped:
             self._stepped, self._probe_at = now, now + FIRST_PROBE
         passed, took = now - self._stepped, self._took
-        if passed < self._settings.interval or not took:
+        if passed < self._settings.interval:
+            return
+        if not took:
+            if passed >= _LONGEST:
+                self._go_on(now)
             return
         if len(took) < FEWEST and passed < _LONGEST:
             return
@@ -69,6 +73,14 @@ class ConcurrencyLimit:
         else:
             self._probe(now)
         self._stepped, self._took, self._most = now, [], 0
+
+    def _go_on(self, now: float) -> None:
+        """Nothing was answered: what is under way lasts long, and must not lock others out."""
+        if self._before_probe is not None:
+            self.limit, self._before_probe = self._before_probe, None
+        elif self._most > self.limit:
+            self.limit = min(float(self._settings.max), self.limit + math.sqrt(self.limit))
+        self._stepped, self._most = now, 0
 
     @property
     def _least(self) -> float:

@@ -183,6 +183,8 @@ class Exchange:
 
         Or whether all took longer than `total`; an event stream may take its time.
         """
+        if self.failure is not None:
+            return False
         is_late = total is not None and now - self.started > total
         for due in (self._answer_due, self._upload_due):
             is_late = is_late or (due is not None and now - due > limit)

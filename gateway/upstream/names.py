@@ -1,7 +1,8 @@
 """What the names of servers stand for, looked up again and again: containers come and go.
 
 Rules
-- A name with several addresses is several servers; those that it loses leave.
+- A name with several addresses is several servers; those that it loses leave. Of both families,
+  those of IPv4 are taken: a server that listens on one alone is most often there.
 - A name that can't be looked up keeps what it stood for; before the first time it is left to the
   system, as localhost always is: the same machine under two addresses.
 """
@@ -53,7 +54,9 @@ class Names:
             why = getattr(error, "strerror", None) or error
             _LOG.warning("%s can't be looked up: %s", address.host, why)
             return
-        ips = list(dict.fromkeys(str(entry[4][0]) for entry in found if entry[0] == found[0][0]))
+        families = {entry[0] for entry in found}
+        family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
+        ips = list(dict.fromkeys(str(entry[4][0]) for entry in found if entry[0] == family))
         if ips:
             self._looked_up(address, ips)
 

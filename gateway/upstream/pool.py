@@ -78,7 +78,10 @@ class Upstream:
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopped = False
         self.servers: Servers = Servers(
-            settings.servers, build=self._server, choose=choice_of(settings.load_balancing)
+            settings.servers,
+            build=self._server,
+            choose=choice_of(settings.load_balancing),
+            on_none=lambda: self.waiters.refuse_all(UpstreamError.unhealthy(retry_after=1)),
         )
 
     def __repr__(self) -> str:
@@ -118,6 +121,8 @@ class Upstream:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for server in self.servers:
             server.abort()
+        self.servers.forget()
+        self._known = {}
         self.waiters.refuse_all(UpstreamError.refused())
 
     # Requests
@@ -130,7 +135,8 @@ class Upstream:
         server = servers.only or servers.pick()
         if server is None:
             return None
-        connection = server.take(is_replayable=asking.is_idempotent)
+        may_repeat = asking.is_idempotent and self._settings.retries > 0
+        connection = server.take(is_replayable=may_repeat)
         if connection is not None:
             self._asked += 1
             if servers.only is None:
@@ -154,6 +160,7 @@ class Upstream:
             place = await self._place(asking, avoid)
             if isinstance(place, UpstreamConnection):
                 if not (is_fresh or place.is_closed):
+                    self._asked += 1
                     return place
                 server = server_of(place)
                 server.let_go(place)
@@ -163,9 +170,10 @@ class Upstream:
                 connection = await server.dial()
             except UpstreamError:
                 avoid = (*avoid, server)
-                if not (left and self.servers.has_other(avoid) and self.budget.spend()):
+                if not (left and self.servers.has_other(avoid)):
                     raise
                 left -= 1
+                self.budget.spent += 1  # and none of what is left: nothing was sent
             else:
                 self._asked += 1
                 return connection
@@ -202,6 +210,7 @@ class Upstream:
                 server.give_back(given)
         if isinstance(given, Server):
             given.promised -= 1  # and dials at once
+        self.servers.chosen(given if isinstance(given, Server) else server_of(given))
         return given
 
     def _is_admitted(self, asking: Asking) -> bool:

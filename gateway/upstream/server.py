@@ -4,12 +4,14 @@ Rule: a place that comes free goes to who has waited longest; nobody who comes n
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 
 from gateway.config import ServerAddress
 from gateway.durations import Durations
 from gateway.errors import AuthenticationFailed, Flaw, UpstreamError
 from gateway.identity import Identity
+from gateway.upstream.circuit import Circuit
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.exchange import AnswerSink
 from gateway.upstream.health import Health
@@ -111,6 +113,9 @@ class Server:
         except OSError as error:
             self.health.not_connected(loop.time())
             raise UpstreamError.refused() from error
+        except UpstreamError:
+            self.health.failed(loop.time())
+            raise
         except asyncio.CancelledError:
             self.health.given_up()
             raise
@@ -153,7 +158,7 @@ class Server:
         if status:
             seconds = now - exchange.started
             self._durations.add(seconds)
-            if self.on_outcome is not None:
+            if self.on_outcome is not None and status < 400:  # refusals are quick
                 self.on_outcome(seconds)
             if self.health.breaker is not None:
                 self.health.answered(status, now)
@@ -167,7 +172,7 @@ class Server:
 
     def _offer(self, connection: UpstreamConnection, now: float) -> None:
         connection.idle_since = now
-        waiter = self._waiters.next() if self._waiters else None
+        waiter = self._waiters.next() if self._waiters and self.is_usable else None
         if waiter is None:
             self.idle.append(connection)
         else:
@@ -200,12 +205,15 @@ class Server:
             self.wake()
 
     def wake(self) -> None:
-        """Tells who waits longest that a connection may be opened here."""
-        if self._waiters and self.has_room and self.is_usable and not self.is_leaving:
+        """Tells those who wait longest that connections may be opened here: one, for a try."""
+        breaker = self.health.breaker
+        most = 1 if breaker is not None and breaker.state is Circuit.HALF_OPEN else math.inf
+        while self._waiters and self.has_room and self.is_usable and self.promised < most:
             waiter = self._waiters.next()
-            if waiter is not None:
-                self.promised += 1
-                waiter.set_result(self)
+            if waiter is None:
+                return
+            self.promised += 1
+            waiter.set_result(self)
 
     def leave(self) -> None:
         """No further request comes here; those that are here go on."""
@@ -231,7 +239,8 @@ class Server:
                 continue
             limit = limits.read if connection.has_answered else limits.first_byte
             if exchange.is_overdue(now, limit, limits.total):
-                self.health.failed(now)
+                if not connection.has_answered:
+                    self.health.failed(now)
                 exchange.expire()
             elif exchange.on_long_wait is not None and now - exchange.started > LONG_WAIT:
                 notice, exchange.on_long_wait = exchange.on_long_wait, None

@@ -17,6 +17,8 @@ from gateway.upstream.server import Server
 class Servers:
     """The servers of one upstream; `build(address, ip)` makes one.
 
+    `on_none()` is called when none may be asked any more.
+
     `only` is the one server there is, where nothing need be asked of it.
     """
 
@@ -26,7 +28,9 @@ class Servers:
         *,
         build: Callable[[ServerAddress, str | None], Server],
         choose: Choice,
+        on_none: Callable[[], None],
     ) -> None:
+        self._on_none = on_none
         self._build = build
         self._choose = choose
         self._present: list[Server] = []
@@ -109,8 +113,15 @@ class Servers:
         self._usable = usable
         is_plain = len(self._present) == 1 and bool(usable) and usable[0].health.breaker is None
         self.only = usable[0] if is_plain else None
+        if not usable:
+            self._on_none()
         for server in usable:
             server.wake()
+
+    def forget(self) -> None:
+        """What is known of the servers outlives them; they are not to be told of changes."""
+        for server in self:
+            server.health.on_change = _nobody
 
     def sweep(self, now: float) -> None:
         """One look at everything that waits."""
@@ -126,3 +137,7 @@ class Servers:
         join_turns(server, self._present)
         self._present.append(server)
         self.refresh()
+
+
+def _nobody() -> None:
+    """Hears of changes once the upstream is gone."""
