@@ -91,6 +91,10 @@ class Health:
         if self.breaker is not None and before.breaker is not None:
             self.breaker.inherit(before.breaker)
 
+    def forget(self) -> None:
+        """Who was told of changes is gone."""
+        self.on_change = _nobody_asks
+
     # What happens
 
     def asked(self) -> None:

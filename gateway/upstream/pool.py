@@ -158,14 +158,12 @@ class Upstream:
             is_fresh, avoid = True, (server_of(lost),)
         while True:
             place = await self._place(asking, avoid)
+            server = server_of(place)
             if isinstance(place, UpstreamConnection):
                 if not (is_fresh or place.is_closed):
                     self._asked += 1
                     return place
-                server = server_of(place)
                 server.let_go(place)
-            else:
-                server = place
             try:
                 connection = await server.dial()
             except UpstreamError:
@@ -206,11 +204,10 @@ class Upstream:
             self.waiters.leave(place)
             if not has_place and place.done() and not place.cancelled() and not place.exception():
                 given = place.result()  # it came too late for this one
-                server = given if isinstance(given, Server) else server_of(given)
-                server.give_back(given)
+                server_of(given).give_back(given)
         if isinstance(given, Server):
             given.promised -= 1  # and dials at once
-        self.servers.chosen(given if isinstance(given, Server) else server_of(given))
+        self.servers.chosen(server_of(given))
         return given
 
     def _is_admitted(self, asking: Asking) -> bool:
@@ -265,8 +262,8 @@ class Upstream:
             server.end_revoked(has_ended)
 
 
-def server_of(connection: UpstreamConnection) -> Server:
-    """To which server a connection of an upstream goes."""
-    server = connection.owner
+def server_of(place: UpstreamConnection | Server) -> Server:
+    """Where a place is, or to which server a connection of an upstream goes."""
+    server = place if isinstance(place, Server) else place.owner
     assert isinstance(server, Server)  # the only owner there is
     return server

@@ -17,9 +17,8 @@ from gateway.upstream.server import Server
 class Servers:
     """The servers of one upstream; `build(address, ip)` makes one.
 
-    `on_none()` is called when none may be asked any more.
-
-    `only` is the one server there is, where nothing need be asked of it.
+    `on_none()` is called when none may be asked any more. `only` is the one server there is, where
+    nothing need be asked of it.
     """
 
     def __init__(
@@ -121,7 +120,7 @@ class Servers:
     def forget(self) -> None:
         """What is known of the servers outlives them; they are not to be told of changes."""
         for server in self:
-            server.health.on_change = _nobody
+            server.health.forget()
 
     def sweep(self, now: float) -> None:
         """One look at everything that waits."""
@@ -137,7 +136,3 @@ class Servers:
         join_turns(server, self._present)
         self._present.append(server)
         self.refresh()
-
-
-def _nobody() -> None:
-    """Hears of changes once the upstream is gone."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from gateway.errors import UpstreamError
 
@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from gateway.upstream.connection import UpstreamConnection
     from gateway.upstream.server import Server
 
-# A connection that came free, or the server where one may be opened.
-Place = "UpstreamConnection | Server"
+    # A connection that came free, or the server where one may be opened.
+    Place: TypeAlias = UpstreamConnection | Server
 
 
 class Waiters:
@@ -21,13 +21,13 @@ class Waiters:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._urgent: deque[asyncio.Future[UpstreamConnection | Server]] = deque()
-        self._others: deque[asyncio.Future[UpstreamConnection | Server]] = deque()
+        self._urgent: deque[asyncio.Future[Place]] = deque()
+        self._others: deque[asyncio.Future[Place]] = deque()
 
     def __len__(self) -> int:
         return len(self._urgent) + len(self._others)
 
-    def join(self, *, is_urgent: bool) -> "asyncio.Future[UpstreamConnection | Server]":
+    def join(self, *, is_urgent: bool) -> "asyncio.Future[Place]":
         """A place at the end; raises UpstreamError where all are taken.
 
         Of a full queue, the last of the others makes room for who is urgent.
@@ -38,17 +38,17 @@ class Waiters:
             last = self._others.pop()
             if not last.done():
                 last.set_exception(UpstreamError.saturated())
-        place: asyncio.Future[UpstreamConnection | Server]
+        place: asyncio.Future[Place]
         place = asyncio.get_running_loop().create_future()
         (self._urgent if is_urgent else self._others).append(place)
         return place
 
-    def leave(self, place: "asyncio.Future[UpstreamConnection | Server]") -> None:
+    def leave(self, place: "asyncio.Future[Place]") -> None:
         for queue in (self._urgent, self._others):
             if place in queue:
                 queue.remove(place)
 
-    def next(self) -> "asyncio.Future[UpstreamConnection | Server] | None":
+    def next(self) -> "asyncio.Future[Place] | None":
         """Who has waited longest, taken out."""
         for queue in (self._urgent, self._others):
             while queue:
