@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import select
 import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -40,13 +39,14 @@ class SideServer(uvicorn.Server):
     """A listener for which signals are somebody else's business."""
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._listeners = sockets or []
         with contextlib.ExitStack() as opened:
             handles = [
                 opened.enter_context(listener.dup())
-                for listener in sockets or []
+                for listener in self._listeners
                 for _ in range(HANDLES - 1)
             ]
-            await super().serve([*(sockets or []), *handles])
+            await super().serve([*self._listeners, *handles])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -69,16 +69,43 @@ class SideServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes who has connected already, and gives who waits the time for one more request."""
-        await _accept_queued(sockets or [])
         protocol = self.config.http
         if isinstance(protocol, type) and issubclass(protocol, EdgeProtocol):
             # Also for who was accepted just now, and is no connection of the server's yet.
             protocol.is_leaving, protocol.is_fast = True, False
+        await self._accept_last()
         closing = asyncio.create_task(self._close_waiting())
         try:
             await super().shutdown(sockets)
         finally:
             closing.cancel()
+
+    async def _accept_last(self) -> None:
+        """Closes the listening sockets, and takes who is in their queues, who would be reset.
+
+        Nothing is done between the last look into a queue and its end, for what comes then is reset.
+        """
+        queues = [listener.dup() for listener in self._listeners]
+        for server in self.servers:
+            server.close()
+        accepted = []
+        for queue in queues:
+            queue.setblocking(False)
+            with queue, contextlib.suppress(OSError):  # it is empty
+                while True:
+                    accepted.append(queue.accept()[0])
+        loop = asyncio.get_running_loop()
+        for connection in accepted:
+            with contextlib.suppress(OSError):  # it has gone
+                await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes them."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def _close_waiting(self) -> None:
         grace = self.config.timeout_graceful_shutdown
@@ -128,14 +155,6 @@ class EdgeServer(SideServer):
         with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
-
-
-async def _accept_queued(sockets: list[socket.socket]) -> None:
-    """Lets the loop accept what is in the queues, which would be reset when they are closed."""
-    for _ in range(BACKLOG):
-        if not select.select(sockets, [], [], 0)[0]:
-            return
-        await asyncio.sleep(0)
 
 
 async def run(
