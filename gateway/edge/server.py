@@ -83,7 +83,7 @@ class SideServer(uvicorn.Server):
     async def _accept_last(self) -> None:
         """Closes the listening sockets, and takes who is in their queues, who would be reset.
 
-        Nothing is done between the last look into a queue and its end, for what comes then is reset.
+        Nothing is done between the last look into a queue and its end: what comes then is reset.
         """
         queues = [listener.dup() for listener in self._listeners]
         for server in self.servers:
