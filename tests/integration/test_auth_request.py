@@ -1,6 +1,7 @@
 """deploy/nginx/auth_request.conf under a real nginx: it moves the bytes, the gateway decides."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from examples.processes import Processes
 from tests.integration.auth_request import Site, start
 from tests.integration.exchange import JSON, ask
 from tests.integration.live.servers import start_live
-from tests.integration.servers import RunningApp, RunningEcho, start_gateway
+from tests.integration.servers import KeptConnection, RunningApp, RunningEcho, start_gateway
 
 REMEMBERED = 1.0  # seconds, by proxy_cache_valid
 
@@ -116,6 +117,22 @@ def test_what_only_a_proxy_may_say_is_dropped(site: Site, name: str) -> None:
 def test_the_app_hears_of_the_client(site: Site) -> None:
     meta = site.call("/open/", ("X-Forwarded-For", "6.6.6.6")).json()["meta"]
     assert meta["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+
+
+def test_each_request_has_an_id_that_clients_do_not_choose(site: Site) -> None:
+    kept = KeptConnection(site.address)
+    ids = {
+        kept.ask("GET", "/open/", headers=[("X-Request-Id", "forged")]).json()["meta"][
+            "HTTP_X_REQUEST_ID"
+        ]
+        for _ in range(3)
+    }
+    kept.close()
+    ids.add(site.call("/open/").json()["meta"]["HTTP_X_REQUEST_ID"])
+    assert len(ids) == 4
+    assert "forged" not in ids
+    # The gateway takes it over, so its log names what nginx names.
+    assert re.fullmatch(r"\d+-\d+-[\d.]+", site.call("/api/").header("X-Request-Id") or "")
 
 
 @pytest.mark.parametrize(
