@@ -7,6 +7,7 @@ import select
 import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -16,6 +17,7 @@ from gateway.edge.cycle import Refusal
 from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
+from gateway.edge.turns import Turns
 from gateway.upstream.keepalive import probe_when_silent
 
 BACKLOG = 2048
@@ -91,7 +93,10 @@ class SideServer(uvicorn.Server):
 
 
 class EdgeServer(SideServer):
-    """The public listener. `on_stop` is called at once when a signal asks to stop."""
+    """The public listener. `on_stop` is called at once when a signal asks to stop.
+
+    `is_shared` says that other processes accept from the same sockets.
+    """
 
     def __init__(
         self,
@@ -99,16 +104,28 @@ class EdgeServer(SideServer):
         *,
         on_started: Callable[[], None],
         on_stop: Callable[[], None],
+        is_shared: bool = False,
     ) -> None:
         super().__init__(config)
+        self._is_shared = is_shared
         self._on_started = on_started
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([] if self._is_shared else sockets)
+        if self._is_shared:
+            listener, *_ = sockets or []  # the others are handles of the same
+            self.servers.append(Turns(listener, take=self._take))  # type: ignore[arg-type]
         keep_for_good()
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
+
+    async def _take(self, connection: socket.socket) -> None:
+        make: Any = self.config.http_protocol_class
+        protocol = partial(
+            make, self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
     async def _wait_tasks_to_complete(self) -> None:
         try:

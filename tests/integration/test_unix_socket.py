@@ -6,14 +6,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from examples.apps import connect
 from tests.integration.exchange import ask
 from tests.integration.load import Load
 from tests.integration.servers import ROOT, RunningEcho, RunningGateway
+
+CONNECTIONS = 200
 
 Run = Callable[[dict[str, Any]], RunningGateway]
 
@@ -25,6 +29,10 @@ def config(echo: str, path: Path, **server: Any) -> dict[str, Any]:
         "upstreams": {"echo": {"servers": [echo]}},
         "routes": [{"path": "/", "auth": "none", "upstream": "echo"}],
     }
+
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 @pytest.fixture
@@ -63,6 +71,24 @@ async def test_a_stop_under_load_loses_nothing(
         print(f"\n    SIGTERM with {workers} worker(s) on a unix socket: {load.answered} answered")
     assert (load.lost, load.raced, set(load.statuses)) == ([], 0, {200})
     assert not is_there(path)
+
+
+def test_connections_that_come_at_once_are_spread(
+    echo: str, run_gateway: Run, path: Path, capsys: Any
+) -> None:
+    gateway = run_gateway(config(echo, path, workers=4))
+    workers = gateway.workers()
+    before = [open_files(pid) for pid in workers]
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS):
+            stack.enter_context(connect(gateway.address))
+        gateway.process.wait_for(
+            lambda: sum(map(open_files, workers)) - sum(before) >= CONNECTIONS or None
+        )
+        shares = [open_files(pid) - held for pid, held in zip(workers, before, strict=True)]
+    with capsys.disabled():
+        print(f"\n    {CONNECTIONS} connections to 4 workers on a unix socket: {sorted(shares)}")
+    assert min(shares) >= CONNECTIONS / 20
 
 
 def test_it_is_found_no_more_while_the_last_requests_are_finished(
