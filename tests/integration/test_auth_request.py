@@ -247,6 +247,21 @@ async def test_a_socket_passes_the_gateway_and_ends_with_its_session(
         assert opened.close_code == 1008
 
 
+def test_the_gateway_may_be_asked_by_a_unix_socket(
+    own_echo: RunningEcho, children: Processes, tmp_path: Path
+) -> None:
+    config = {
+        "server": {"host": f"unix:{tmp_path / 'gateway.sock'}"},
+        "upstreams": {"echo": {"servers": [own_echo.address]}},
+        "routes": [{"path": "/open", "auth": "none", "upstream": "echo"}],
+    }
+    gateway = start_gateway(config, directory=tmp_path, children=children)
+    site = start(gateway, app=own_echo.address, directory=tmp_path, children=children)
+    assert site.call("/open/").json()["meta"]["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+    assert site.call("/nowhere/").status == 404
+    gateway.process.stop()
+
+
 def test_without_a_gateway_nothing_passes(
     students: RunningApp, own_echo: RunningEcho, children: Processes, tmp_path: Path
 ) -> None:
