@@ -11,7 +11,8 @@ import uvicorn
 from gateway.app import Gateway
 from gateway.app.worker import edge_settings
 from gateway.config.load import load
-from gateway.edge.server import SideServer, edge_config, listen
+from gateway.edge.ports import listen
+from gateway.edge.server import SideServer, edge_config
 from gateway.edge.socket_file import SocketFile
 
 Script = Callable[["Upstreamed"], Awaitable[None]]

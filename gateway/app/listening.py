@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.config import ServerConfig
-from gateway.edge.server import BACKLOG, listen, listen_together
+from gateway.edge.ports import BACKLOG, listen, listen_together
 from gateway.edge.socket_file import SocketFile
 
 

@@ -20,7 +20,8 @@ from gateway.app.reloading import Load, Reloader
 from gateway.app.supervisor import Supervisor
 from gateway.app.worker import Worker
 from gateway.config import Config
-from gateway.edge.server import SideServer, listen, run, side_config
+from gateway.edge.ports import listen
+from gateway.edge.server import SideServer, run, side_config
 from gateway.endpoints.admin.app import admin_app
 from gateway.endpoints.admin.fleet import Fleet
 from gateway.telemetry.logs import configure_logging

@@ -15,12 +15,11 @@ import uvicorn
 
 from gateway.edge.cycle import Refusal
 from gateway.edge.ordinary_head import OrdinaryHeads
+from gateway.edge.ports import BACKLOG
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
 from gateway.edge.turns import Turns
-from gateway.upstream.keepalive import probe_when_silent
 
-BACKLOG = 2048
 # libuv takes one connection a turn of the loop from each handle of a listening socket, and a turn
 # takes 15 ms under load: by one handle, the last of 1,000 clients waited for more than a second.
 # With each handle a lone connection costs 1 to 2 µs more: all of them look for one.
@@ -237,31 +236,3 @@ def in_flight(config: uvicorn.Config) -> int:
 def side_config(app: Any) -> uvicorn.Config:
     """How the admin listener runs."""
     return uvicorn.Config(app, lifespan="off", server_header=False, **_PLAIN)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises OSError where the address is taken or not ours."""
-    listener = socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
-    probe_when_silent(listener)
-    return listener
-
-
-def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
-    """Several listening sockets on one address, among which the kernel spreads connections."""
-    with contextlib.ExitStack() as opened:
-        if port:  # else a second gateway would share the address without a word
-            listen(host, port).close()
-        listeners: list[socket.socket] = []
-        for _ in range(number):
-            listener = socket.create_server(
-                (host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
-            )
-            probe_when_silent(listener)
-            listeners.append(opened.enter_context(listener))
-            port = listener.getsockname()[1]
-        opened.pop_all()
-    return listeners
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

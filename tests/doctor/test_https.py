@@ -1,4 +1,4 @@
-"""Who may tell the gateway that a client came by https: a trusted proxy, or whoever opens its socket."""
+"""Who may say that a client came by https: a trusted proxy, or whoever opens the unix socket."""
 
 from typing import Any
 

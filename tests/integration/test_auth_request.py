@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from examples.processes import Processes
-from tests.integration.auth_request import Site, start
+from tests.integration.auth_request_conf import Site, start
 from tests.integration.exchange import JSON, ask
 from tests.integration.live.servers import start_live
 from tests.integration.servers import KeptConnection, RunningApp, RunningEcho, start_gateway

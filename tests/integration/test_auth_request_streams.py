@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from examples.processes import Processes
-from tests.integration.auth_request import Site, start
+from tests.integration.auth_request_conf import Site, start
 from tests.integration.exchange import ask, authorization, head
 from tests.integration.live.servers import Live, start_live
 

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 
 from examples.processes import Processes
 from tests.integration.exchange import ask, head
-from tests.integration.front import BALANCER, Clients, Front, config, reached, start, trusting
+from tests.integration.front_conf import BALANCER, Clients, Front, config, reached, start, trusting
 from tests.integration.fronts import free_ports
 from tests.integration.live.servers import start_live
 from tests.integration.servers import RunningEcho, RunningGateway, start_gateway
