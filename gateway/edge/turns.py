@@ -30,6 +30,9 @@ class Turns:
         self._wait()
 
     def close(self) -> None:
+        """Takes nobody any more; may be called again."""
+        if self._listener.fileno() < 0:
+            return
         if self._resting is not None:
             self._resting.cancel()
         self._loop.remove_reader(self._listener)

@@ -53,6 +53,7 @@ async def test_all_that_wait_are_taken(listener: socket.socket) -> None:
         connected(listener, stack)
         await taken.until(101)
         turns.close()
+        turns.close()  # as uvicorn does when it stops
         await turns.wait_closed()
         assert len(taken.connections) == 101
         for connection in taken.connections:
