@@ -15,11 +15,13 @@ from starlette.types import ASGIApp
 
 from gateway.app.alone import Alone
 from gateway.app.control import control_socket
+from gateway.app.listening import Listening, listening
 from gateway.app.reloading import Load, Reloader
 from gateway.app.supervisor import Supervisor
 from gateway.app.worker import Worker
 from gateway.config import Config
-from gateway.edge.server import SideServer, listen, listen_together, run, side_config
+from gateway.edge.ports import listen
+from gateway.edge.server import SideServer, run, side_config
 from gateway.endpoints.admin.app import admin_app
 from gateway.endpoints.admin.fleet import Fleet
 from gateway.telemetry.logs import configure_logging
@@ -39,48 +41,46 @@ def serve(config: Config, *, load: Load, control: Path) -> int:
     with contextlib.ExitStack() as stack:
         try:
             private = stack.enter_context(listen(admin.host, admin.port))
-            if server.workers == 1:
-                listeners = [listen(server.host, server.port)]
-            else:
-                listeners = listen_together(server.host, server.port, server.workers)
+            public = stack.enter_context(listening(server))
         except OSError as error:
             _LOG.error("can't listen: %s", error.strerror or error)
             return 1
-        for listener in listeners:
-            stack.enter_context(listener)
         run_all = _serve_alone if server.workers == 1 else _supervise
-        return uvloop.run(run_all(config, listeners, private, load=load, control=control))
+        return uvloop.run(run_all(config, public, private, load=load, control=control))
 
 
 async def _serve_alone(
-    config: Config, listeners: list[socket.socket], private: socket.socket, **reload: Any
+    config: Config, public: Listening, private: socket.socket, **reload: Any
 ) -> int:
     alone = Alone(worker := Worker(config))
-    (public,) = listeners
+    (listener,) = public.listeners
 
     def announce() -> None:
         alone.has_started.set()
-        _announce(public.getsockname(), private.getsockname())
+        _announce(public, private)
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloader.ask)
+
+    def stop() -> None:
+        public.vanish()
+        worker.drain()
 
     reloader = Reloader(config, load=reload["load"], apply=alone.apply)
     async with _admin(alone, reloader) as app, control_socket(reload["control"], reloader.reload):
         await run(
             worker.edge,
             side_config(app),
-            public=public,
+            public=listener,
             private=private,
             on_started=announce,
-            on_stop=worker.drain,
+            on_stop=stop,
         )
     return 0
 
 
 async def _supervise(
-    config: Config, listeners: list[socket.socket], private: socket.socket, **reload: Any
+    config: Config, public: Listening, private: socket.socket, **reload: Any
 ) -> int:
-    supervisor = Supervisor(config, listeners)
-    public = listeners[0].getsockname()
+    supervisor = Supervisor(config, public.listeners)
     reloader = Reloader(config, load=reload["load"], apply=supervisor.apply)
     loop = asyncio.get_running_loop()
     is_stopped = asyncio.Event()
@@ -100,10 +100,11 @@ async def _supervise(
                 _LOG.error("can't start: %s", why)
                 return 1
             else:
-                _announce(public, private.getsockname())
+                _announce(public, private)
                 loop.add_signal_handler(signal.SIGHUP, reloader.ask)
                 async with control_socket(reload["control"], reloader.reload):
                     await stopped
+            public.vanish()
             await supervisor.stop()
             return 0
         finally:
@@ -124,6 +125,5 @@ async def _admin(fleet: Fleet, reloader: Reloader) -> AsyncIterator[ASGIApp]:
         await asyncio.gather(sampling, return_exceptions=True)
 
 
-def _announce(public: Any, private: Any) -> None:
-    host, port = public[:2]
-    _LOG.info("listening on http://%s:%d, admin on port %d", host, port, private[1])
+def _announce(public: Listening, private: socket.socket) -> None:
+    _LOG.info("listening on %s, admin on port %d", public.address, private.getsockname()[1])

@@ -38,7 +38,12 @@ class WorkerProcess:
         await asyncio.wait([orders, gone], return_when=asyncio.FIRST_COMPLETED)
         worker = self._worker
         if worker is not None:
-            server = EdgeServer(worker.edge, on_started=self._has_started.set, on_stop=worker.drain)
+            server = EdgeServer(
+                worker.edge,
+                on_started=self._has_started.set,
+                on_stop=worker.drain,
+                is_shared=self._listener.family == socket.AF_UNIX,
+            )
             gone.add_done_callback(lambda _: server.handle_exit(signal.SIGTERM, None))
             await server.serve(sockets=[self._listener])
         orders.cancel()

@@ -6,6 +6,7 @@ import gc
 import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -13,11 +14,11 @@ import uvicorn
 
 from gateway.edge.cycle import Refusal
 from gateway.edge.ordinary_head import OrdinaryHeads
+from gateway.edge.ports import BACKLOG
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
-from gateway.upstream.keepalive import probe_when_silent
+from gateway.edge.turns import Turns
 
-BACKLOG = 2048
 # libuv takes one connection a turn of the loop from each handle of a listening socket, and a turn
 # takes 15 ms under load: by one handle, the last of 1,000 clients waited for more than a second.
 # With each handle a lone connection costs 1 to 2 µs more: all of them look for one.
@@ -118,7 +119,10 @@ class SideServer(uvicorn.Server):
 
 
 class EdgeServer(SideServer):
-    """The public listener. `on_stop` is called at once when a signal asks to stop."""
+    """The public listener. `on_stop` is called at once when a signal asks to stop.
+
+    `is_shared` says that other processes accept from the same sockets.
+    """
 
     def __init__(
         self,
@@ -126,16 +130,28 @@ class EdgeServer(SideServer):
         *,
         on_started: Callable[[], None],
         on_stop: Callable[[], None],
+        is_shared: bool = False,
     ) -> None:
         super().__init__(config)
+        self._is_shared = is_shared
         self._on_started = on_started
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([] if self._is_shared else sockets)
+        if self._is_shared:
+            listener, *_ = sockets or []  # the others are handles of the same
+            self.servers.append(Turns(listener, take=self._take))  # type: ignore[arg-type]
         keep_for_good()
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
+
+    async def _take(self, connection: socket.socket) -> None:
+        make: Any = self.config.http_protocol_class
+        protocol = partial(
+            make, self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
     async def _wait_tasks_to_complete(self) -> None:
         try:
@@ -239,31 +255,3 @@ def in_flight(config: uvicorn.Config) -> int:
 def side_config(app: Any) -> uvicorn.Config:
     """How the admin listener runs."""
     return uvicorn.Config(app, lifespan="off", server_header=False, **_PLAIN)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises OSError where the address is taken or not ours."""
-    listener = socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
-    probe_when_silent(listener)
-    return listener
-
-
-def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
-    """Several listening sockets on one address, among which the kernel spreads connections."""
-    with contextlib.ExitStack() as opened:
-        if port:  # else a second gateway would share the address without a word
-            listen(host, port).close()
-        listeners: list[socket.socket] = []
-        for _ in range(number):
-            listener = socket.create_server(
-                (host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
-            )
-            probe_when_silent(listener)
-            listeners.append(opened.enter_context(listener))
-            port = listener.getsockname()[1]
-        opened.pop_all()
-    return listeners
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
