@@ -16,7 +16,13 @@ _ABOUT = (
     "On the admin listener, where `admin.token` is set. All workers answer as one. Errors are "
     "`application/problem+json` with a stable `code`."
 )
-_OF_ALL = ((401, "token_missing"), (401, "token_invalid"), (404, "admin_off"))
+_OF_ALL = (
+    (401, "token_missing"),
+    (401, "token_invalid"),
+    (404, "admin_off"),
+    (421, "host_refused"),
+    (429, "rate_limited"),
+)
 _SCHEMAS = "#/components/schemas/{model}"
 
 
