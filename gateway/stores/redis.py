@@ -45,7 +45,7 @@ from gateway.stores.tail import Tail
 from gateway.stores.topology import Finder, finder_of
 from gateway.stores.undoing import Undoing
 
-PAGE = 200  # keys that a server looks at in one go, which holds it for about a millisecond
+PAGE = 1000  # keys that a server goes through at once, which holds it for a part of a millisecond
 
 _LOG = logging.getLogger("gateway.stores")
 

@@ -45,7 +45,7 @@ async def lost(store: RedisStore, relay: Relay, presented: Presented, policy: Po
 
 
 def generation_in(server: RedisServer) -> object:
-    return server.ask("HGET", f"gw:{{0}}:s:main:{KEY.id}", "g")
+    return server.ask("HGET", _NAMES.session_key(KEY), "g")
 
 
 async def opened(store: RedisStore, policy: Policy = STRICT) -> None:
