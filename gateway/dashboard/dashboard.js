@@ -153,7 +153,8 @@ async function listSessions(told = '') {
     const found = await ask('GET', '/sessions', {query: shown, patience: 20000});
     showSessions(found, endOne);
     const number = found.sessions.length;
-    const all = found.is_complete ? '' : ' There may be more.';
+    const all = found.is_complete ? ''
+      : ' There may be more than is shown here; to end all ends these too.';
     place.textContent = `${told}${number} session${number === 1 ? '' : 's'} of ${found.user}.${all}`;
   } catch (error) {
     place.textContent = `${told}The sessions can’t be shown: ${why(error)}.`;
