@@ -368,7 +368,7 @@ def test_the_answers_hold_no_token(gateway: RunningGateway) -> None:
 def test_a_user_may_have_any_name(gateway: RunningGateway) -> None:
     odd = "a/b?c&d=é ☃\n"
     assert sessions(gateway, odd) == []
-    target = f"/sessions/students/{quote('x:y z', safe='')}"
+    target = f"/sessions/students/{quote('x:y z/../é', safe='')}"
     assert problem(api(gateway, "DELETE", target, user=odd)) == (404, "session_unknown")
 
 
