@@ -11,6 +11,7 @@ import pytest
 
 from examples.processes import Processes
 from gateway.endpoints.admin.attempts import BURST
+from gateway.stores.base import SessionKey
 from tests.factories import sign, simplejwt_claims
 from tests.integration.browser import Page
 from tests.integration.exchange import JSON, ask
@@ -20,7 +21,7 @@ from tests.integration.test_admin_api import TOKEN, config
 from tests.integration.test_dashboard import HOSTILE, find_sessions, opened, page, shown
 from tests.redis_servers import redis_server
 from tests.stores.conftest import running
-from tests.stores.recording import POLICY, RecordingSink, SessionKey, token
+from tests.stores.recording import POLICY, RecordingSink, token
 
 __all__ = ["page"]  # a fixture
 
