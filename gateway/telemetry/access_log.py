@@ -23,6 +23,13 @@ SHORT = 12  # hex digits of a session's hash: enough to tell sessions apart, and
 _KNOWN = 8192  # who asked what is remembered, in the words of a line
 
 
+# By %, not as f-strings: compiled, these look up how a number is formatted each time.
+_JSON = (
+    '{"time":"%s","method":%s,"path":%s,"status":%d,"reason":"%s",%s,"ms":%.2f,"upstream_ms":%s,'
+    '"bytes":%d,"request_bytes":%d,"request_id":"%s","trace_id":"%s"}\n'
+)
+_TEXT = "%s %s %s %s %d %s %s %.2fms upstream=%s bytes=%d request_bytes=%d %s trace=%s\n"
+
 # When it was over (epoch seconds), and what `AccessLog.add` was told.
 _Entry = tuple[float, RequestHead, bytes, int, str, float, float | None, int, int]
 
@@ -85,32 +92,28 @@ class AccessLog:
             self._write(self._as_json(entries) if self._is_json else self._as_text(entries))
 
     def _as_json(self, entries: list[_Entry]) -> str:
-        stamp, known, lines = self._stamps.of, self._known, list[str]()
+        stamp, known, words = self._stamps.of, self._known, list[object]()
         for at, request, request_id, status, reason, seconds, upstream, sent, received in entries:
             key = request.route, request.client or request.peer or "", request.user, request.session
-            upstream_ms = "null" if upstream is None else f"{upstream * 1000:.2f}"
-            lines.append(
-                f'{{"time":"{stamp(at)}","method":{quote(request.method)},'
-                f'"path":{quote(request.sent_path)},"status":{status},"reason":"{reason}",'
-                f'{known.get(key) or self._learn(key)},"ms":{seconds * 1000:.2f},'
-                f'"upstream_ms":{upstream_ms},"bytes":{sent},"request_bytes":{received},'
-                f'"request_id":"{request_id.decode()}","trace_id":"{_trace_of(request)}"}}\n'
-            )
-        return "".join(lines)
+            words += (
+                stamp(at), quote(request.method), quote(request.sent_path), status, reason,
+                known.get(key) or self._learn(key), seconds * 1000,
+                "null" if upstream is None else "%.2f" % (upstream * 1000),
+                sent, received, request_id.decode(), _trace_of(request),
+            )  # fmt: skip
+        return _JSON * len(entries) % tuple(words)
 
     def _as_text(self, entries: list[_Entry]) -> str:
-        stamp, known, lines = self._stamps.of, self._known, list[str]()
+        stamp, known, words = self._stamps.of, self._known, list[object]()
         for at, request, request_id, status, reason, seconds, upstream, sent, received in entries:
             key = request.route, request.client or request.peer or "", request.user, request.session
-            upstream_ms = "-" if upstream is None else f"{upstream * 1000:.2f}ms"
-            lines.append(
-                f"{stamp(at)} {key[1] or '-'} {request.method or '-'} "
-                f"{quote(request.sent_path)} {status} {reason or '-'} "
-                f"{known.get(key) or self._learn(key)} {seconds * 1000:.2f}ms "
-                f"upstream={upstream_ms} bytes={sent} request_bytes={received} "
-                f"{request_id.decode()} trace={_trace_of(request) or '-'}\n"
-            )
-        return "".join(lines)
+            words += (
+                stamp(at), key[1] or "-", request.method or "-", quote(request.sent_path), status,
+                reason or "-", known.get(key) or self._learn(key), seconds * 1000,
+                "-" if upstream is None else "%.2fms" % (upstream * 1000),
+                sent, received, request_id.decode(), _trace_of(request) or "-",
+            )  # fmt: skip
+        return _TEXT * len(entries) % tuple(words)
 
     def _learn(self, key: tuple[str, str, str, str]) -> str:
         """How a line has who asked, of the same ones as often."""
