@@ -54,7 +54,7 @@ def read_traceparent(value: bytes | None) -> Parent | None:
     return Parent(found[2].decode(), found[3].decode(), bool(int(found[4], 16) & _SAMPLED))
 
 
-def followed(value: bytes | None) -> TraceContext | None:
+def followed(value: bytes) -> TraceContext | None:
     """The client's trace where the gateway takes no part in it."""
     parent = read_traceparent(value)
     return TraceContext(parent.trace_id) if parent is not None else None

@@ -52,7 +52,7 @@ def _list(admin: AdminConfig, issuer: str, arguments: argparse.Namespace) -> Non
     if len(rows) == 1:
         print("no sessions")
     if not found["is_complete"]:
-        print("there may be more: the store holds too many to look at", file=sys.stderr)
+        print("there may be more than these; --all ends them too", file=sys.stderr)
 
 
 def _revoke(admin: AdminConfig, issuer: str, arguments: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ from gateway.config.section import Section, key
 from gateway.config.units import (
     Count,
     Duration,
+    Host,
     HttpUrl,
     ListenPort,
     Network,
@@ -146,6 +147,11 @@ class AdminConfig(Section):
         None,
         description="Bearer token for everything but /livez /readyz /metrics; null: the admin API "
         "and the dashboard are off.",
+    )
+    allowed_hosts: tuple[Host, ...] | None = key(
+        None,
+        description="Names by which it may be asked beside localhost and addresses, also "
+        "*.example.org; null: on loopback no other, elsewhere all.",
     )
 
 

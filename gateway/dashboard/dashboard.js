@@ -14,11 +14,13 @@ const byId = id => document.getElementById(id);
 
 class Refused extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? `status ${status}`);
+    super(problem?.detail ?? `it answers with status ${status}`);
     this.status = status;
-    this.lines = problem.lines ?? [];
+    this.lines = problem?.lines ?? [];
   }
 }
+
+class Unreached extends Error {}
 
 let token = sessionStorage.getItem(KEY);
 let turn = 0;  // of the one who is signed in: what was asked for another is of no interest
@@ -30,15 +32,17 @@ async function ask(method, path, {patience = PATIENCE, query = {}} = {}) {
     headers: {Authorization: `Bearer ${token}`},
     cache: 'no-store',
     signal: AbortSignal.timeout(patience),
+  }).catch(error => {
+    throw error.name === 'TimeoutError' ? error : new Unreached();
   });
-  const said = await answer.json();
-  if (!answer.ok) throw new Refused(answer.status, said);
-  return said;
+  if (answer.ok) return answer.json();
+  throw new Refused(answer.status, await answer.json().catch(() => null));
 }
 
 function why(error) {
   if (error instanceof Refused) return error.message;
-  return error.name === 'TimeoutError' ? 'no answer in time' : 'it can’t be reached';
+  if (error.name === 'TimeoutError') return 'no answer in time';
+  return error instanceof Unreached ? 'it can’t be reached' : 'what it says can’t be read';
 }
 
 // What is looked at, when it was last answered, and since when that is awaited or failing.
@@ -51,7 +55,7 @@ const LOOKS = [
   {path: '/config', every: SELDOM, show: said => showConfig(said.config)},
 ].map(look => ({...look, answered: null, asked: null, fault: null}));
 
-async function follow(look, mine) {
+async function follow(look, mine, begun = () => {}) {
   while (turn === mine) {
     look.asked = performance.now();
     try {
@@ -60,6 +64,8 @@ async function follow(look, mine) {
       look.show(said);
       look.answered = performance.now();
       look.fault = null;
+      begun();
+      begun = () => {};
     } catch (error) {
       if (turn !== mine) return;
       if (error instanceof Refused && [401, 404].includes(error.status)) {
@@ -86,7 +92,7 @@ function tellFreshness() {
   const oldest = times.includes(null) ? null : Math.min(...times);
   const age = oldest === null ? null : Math.round((now - oldest) / 1000);
   const data = age === null ? 'There is no data yet.' : `What you see is ${age} s old.`;
-  const trouble = failing ? `The API does not answer: ${failing.fault}.`
+  const trouble = failing ? `The API fails: ${failing.fault}.`
     : late ? `The API is slow: waiting for ${Math.round((now - late.asked) / 1000)} s.` : '';
   const place = byId('freshness');
   const told = trouble ? `${trouble} ${data}` : age === null ? 'Loading …' : 'Live.';
@@ -102,7 +108,9 @@ function signIn() {
   byId('sign-in').hidden = true;
   byId('sign-in-error').textContent = '';
   byId('content').hidden = byId('forget').hidden = false;
-  for (const look of LOOKS) follow(look, mine);
+  // One alone at first: each with a wrong token is a try, and there are not many.
+  const [first, ...others] = LOOKS;
+  follow(first, mine, () => others.forEach(look => follow(look, mine)));
   tellFreshness();
 }
 
@@ -114,6 +122,7 @@ function signOut(reason) {
   byId('sign-in').hidden = false;
   byId('sessions-found').hidden = true;
   for (const id of ['sessions-told', 'reload-told', 'config']) byId(id).textContent = '';
+  for (const told of document.querySelectorAll('#content tbody, #state')) told.replaceChildren();
   byId('sign-in-error').textContent = reason;
   byId('freshness').textContent = 'Not signed in.';
   byId('freshness').classList.remove('stale');
@@ -153,7 +162,8 @@ async function listSessions(told = '') {
     const found = await ask('GET', '/sessions', {query: shown, patience: 20000});
     showSessions(found, endOne);
     const number = found.sessions.length;
-    const all = found.is_complete ? '' : ' There may be more.';
+    const all = found.is_complete ? ''
+      : ' There may be more than is shown here; to end all ends these too.';
     place.textContent = `${told}${number} session${number === 1 ? '' : 's'} of ${found.user}.${all}`;
   } catch (error) {
     place.textContent = `${told}The sessions can’t be shown: ${why(error)}.`;

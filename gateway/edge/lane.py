@@ -16,7 +16,7 @@ from gateway.request import RequestHead, parse_target
 from gateway.telemetry.access_log import AccessLog
 from gateway.telemetry.request_id import RequestIds
 from gateway.telemetry.request_metrics import RequestMetrics
-from gateway.trace_context import TraceStarter, followed
+from gateway.trace_context import TraceStarter
 
 if TYPE_CHECKING:
     from gateway.telemetry.tracing import Spans  # needs an extra
@@ -74,8 +74,6 @@ class Lane:
                 request.header(b"tracestate"),
                 is_peer_trusted=is_trusted,
             )
-        elif self._access_log is not None:
-            request.trace = followed(request.header(b"traceparent"))
         if is_trusted:
             return self._request_ids.accept(request.header(b"x-request-id"))
         return self._request_ids.new()

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
+PORTION = 256  # entries that are looked at in one go
 LOOKS = 4  # entries that a write looks at: all of them in as many writes as a quarter of them
 _PARTS = 61  # a prime: a dictionary places its keys by the lowest bits of the same hashes
 
@@ -45,11 +46,17 @@ class Expiring(Generic[K, V]):
         part[key] = (until, value)
         self._sweep()
 
-    def parts(self) -> Iterator[list[tuple[K, V]]]:
-        """All entries in portions, between which others may have their turn."""
+    def portions(self) -> Iterator[list[tuple[K, V]]]:
+        """All that are there all the while, and maybe others; some at a time.
+
+        Between two portions others may have their turn.
+        """
         for part in self._parts:
-            now = self._now()
-            yield [(key, value) for key, (until, value) in part.items() if until > now]
+            keys = list(part)
+            for start in range(0, len(keys), PORTION):
+                now = self._now()
+                some = ((key, part.get(key)) for key in keys[start : start + PORTION])
+                yield [(key, entry[1]) for key, entry in some if entry and entry[0] > now]
 
     def pop(self, key: K) -> None:
         part = self._part(key)

@@ -71,7 +71,7 @@ class Ledger:
 
     def sessions(self, issuer: str, user: str) -> Iterator[list[KnownSession]]:
         """The user's sessions that stand, in portions."""
-        for part in self._sessions.parts():
+        for some in self._sessions.portions():
             yield [
                 KnownSession(
                     id_,
@@ -79,7 +79,7 @@ class Ledger:
                     session.record.rotated_at / 1000 if session.record.generation else None,
                     self._sessions.ends((of, id_)) / 1000,
                 )
-                for (of, id_), session in part
+                for (of, id_), session in some
                 if of == issuer and session.user == user and self._stands(issuer, session)
             ]
 

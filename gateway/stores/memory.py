@@ -131,7 +131,7 @@ class MemoryStore:
         end = clock() + patience
         for some in self._ledger.sessions(issuer, user):
             found += some
-            if len(found) >= MOST_LISTED or clock() > end:
+            if len(found) >= MOST_LISTED or clock() >= end:
                 return listing(found, is_complete=False)
             await asyncio.sleep(0)  # requests have their turn
         return listing(found, is_complete=True)

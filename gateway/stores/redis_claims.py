@@ -87,7 +87,7 @@ class RedisClaims:
         await self._caller.run(self._release(claim.key, claim.owner))
 
     def _release(self, key: SessionKey, owner: str, deadline: int = 0) -> Deed:
-        place = self._deeds.key("s", key.issuer, key.user, key.id)
+        place = self._deeds.session_key(key)
         return Deed(RELEASE, (place,), (owner, deadline))
 
     async def _called(self, deed: Deed, *, in_time: bool = False) -> Any:

@@ -1,5 +1,5 @@
 -- Some of a user's sessions that stand: those on one page of the keys. KEYS: 1 the user's not-before.
--- ARGV: 1 the cursor, 2 what keys of the issuer's sessions begin with, 3 the user, 4 keys a page.
+-- ARGV: 1 the cursor, 2 what keys of the user's sessions begin with, 3 the user, 4 keys a page.
 -- Answers: the next cursor, then for each session its id, when it began (s), its generation, when
 --          that was issued (ms), and how long it is kept (ms).
 local clock = redis.call('TIME')

@@ -14,25 +14,42 @@ from json.encoder import encode_basestring_ascii as quote
 from select import PIPE_BUF
 
 from gateway.request import RequestHead
+from gateway.trace_context import followed
 
-BATCH = 64  # lines; a larger flush would hold the loop for too long
+BATCH = 64  # lines; a larger one would hold the loop for too long
 DELAY = 0.25  # seconds a line may wait
 SHORT = 12  # hex digits of a session's hash: enough to tell sessions apart, and to say
 
 _KNOWN = 8192  # who asked what is remembered, in the words of a line
 
 
+# By %, not as f-strings: compiled, these look up how a number is formatted each time.
+_JSON = (
+    '{"time":"%s","method":%s,"path":%s,"status":%d,"reason":"%s",%s,"ms":%.2f,"upstream_ms":%s,'
+    '"bytes":%d,"request_bytes":%d,"request_id":"%s","trace_id":"%s"}\n'
+)
+_TEXT = "%s %s %s %s %d %s %s %.2fms upstream=%s bytes=%d request_bytes=%d %s trace=%s\n"
+
+# When it was over (epoch seconds), and what `AccessLog.add` was told.
+_Entry = tuple[float, RequestHead, bytes, int, str, float, float | None, int, int]
+
+
 class AccessLog:
-    """Collects lines; `write` gets whole ones, `form` is json or text, `wall` epoch seconds."""
+    """Collects what is over; `write` gets whole lines in `form`, `wall` gives epoch seconds.
+
+    A batch is worded as a whole when it is written: one line between two requests would cost half
+    as much again, since each would find the processor's caches full of other things.
+    """
 
     def __init__(
         self, write: Callable[[str], object], *, form: str, wall: Callable[[], float]
     ) -> None:
         self._write = write
         self._is_json = form == "json"
+        self._wall = wall
         self._known: dict[tuple[str, str, str, str], str] = {}
-        self._stamps = _Stamps(wall)
-        self._lines: list[str] = []
+        self._stamps = _Stamps()
+        self._entries: list[_Entry] = []
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
@@ -57,32 +74,46 @@ class AccessLog:
         `upstream` is for how many of the `seconds` it was the upstream's, None where it never was;
         `sent` and `received` are bytes of bodies, by the client's connection.
         """
-        time, lines, trace = self._stamps.now(), self._lines, request.trace
-        key = request.route, request.client or request.peer or "", request.user, request.session
-        who = self._known.get(key) or self._learn(key)
-        if self._is_json:
-            upstream_ms = "null" if upstream is None else "%.2f" % (upstream * 1000)
-            trace_id = "" if trace is None else trace.trace_id
-            lines.append(
-                f'{{"time":"{time}","method":{quote(request.method)},'
-                f'"path":{quote(request.sent_path)},"status":{status},"reason":"{reason}",'
-                f'{who},"ms":{seconds * 1000:.2f},"upstream_ms":{upstream_ms},'
-                f'"bytes":{sent},"request_bytes":{received},'
-                f'"request_id":"{request_id.decode()}","trace_id":"{trace_id}"}}'
-            )
-        else:
-            upstream_ms = "-" if upstream is None else f"{upstream * 1000:.2f}ms"
-            lines.append(
-                f"{time} {key[1] or '-'} {request.method or '-'} "
-                f"{quote(request.sent_path)} {status} {reason or '-'} {who} "
-                f"{seconds * 1000:.2f}ms upstream={upstream_ms} bytes={sent} "
-                f"request_bytes={received} {request_id.decode()} "
-                f"trace={'-' if trace is None else trace.trace_id}"
-            )
-        if len(lines) >= BATCH or self._is_closed:
+        entries = self._entries
+        entries.append(
+            (self._wall(), request, request_id, status, reason, seconds, upstream, sent, received)
+        )
+        if len(entries) >= BATCH or self._is_closed:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(DELAY, self.flush)
+
+    def flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._entries:
+            entries, self._entries = self._entries, []
+            self._write(self._as_json(entries) if self._is_json else self._as_text(entries))
+
+    def _as_json(self, entries: list[_Entry]) -> str:
+        stamp, known, words = self._stamps.of, self._known, list[object]()
+        for at, request, request_id, status, reason, seconds, upstream, sent, received in entries:
+            key = request.route, request.client or request.peer or "", request.user, request.session
+            words += (
+                stamp(at), quote(request.method), quote(request.sent_path), status, reason,
+                known.get(key) or self._learn(key), seconds * 1000,
+                "null" if upstream is None else "%.2f" % (upstream * 1000),
+                sent, received, request_id.decode(), _trace_of(request),
+            )  # fmt: skip
+        return _JSON * len(entries) % tuple(words)
+
+    def _as_text(self, entries: list[_Entry]) -> str:
+        stamp, known, words = self._stamps.of, self._known, list[object]()
+        for at, request, request_id, status, reason, seconds, upstream, sent, received in entries:
+            key = request.route, request.client or request.peer or "", request.user, request.session
+            words += (
+                stamp(at), key[1] or "-", request.method or "-", quote(request.sent_path), status,
+                reason or "-", known.get(key) or self._learn(key), seconds * 1000,
+                "-" if upstream is None else "%.2fms" % (upstream * 1000),
+                sent, received, request_id.decode(), _trace_of(request) or "-",
+            )  # fmt: skip
+        return _TEXT * len(entries) % tuple(words)
 
     def _learn(self, key: tuple[str, str, str, str]) -> str:
         """How a line has who asked, of the same ones as often."""
@@ -100,27 +131,18 @@ class AccessLog:
         self._known[key] = who
         return who
 
-    def flush(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._lines:
-            lines, self._lines = self._lines, []
-            self._write("\n".join(lines) + "\n")
-
 
 class _Stamps:
-    """The time as a log has it (RFC 3339), written anew only where it changed."""
+    """The time as a log has it (RFC 3339), worded anew only where it changed."""
 
-    def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
+    def __init__(self) -> None:
         self._millisecond = -1
         self._second = -1
         self._to_the_second = ""
         self._stamp = ""
 
-    def now(self) -> str:
-        millisecond = int(self._wall() * 1000)
+    def of(self, at: float) -> str:
+        millisecond = int(at * 1000)
         if millisecond != self._millisecond:
             self._millisecond = millisecond
             second, rest = divmod(millisecond, 1000)
@@ -129,6 +151,14 @@ class _Stamps:
                 self._to_the_second = f"{datetime.fromtimestamp(second, UTC):%Y-%m-%dT%H:%M:%S}"
             self._stamp = f"{self._to_the_second}.{rest:03d}+00:00"
         return self._stamp
+
+
+def _trace_of(request: RequestHead) -> str:
+    """The trace that the upstream was told of; the client's where the gateway takes no part."""
+    trace = request.trace
+    if trace is None and (said := request.header(b"traceparent")) is not None:
+        trace = followed(said)
+    return "" if trace is None else trace.trace_id
 
 
 def to_stdout(lines: str) -> None:

@@ -10,6 +10,7 @@ import promql_parser
 import pytest
 import yaml
 
+from gateway.telemetry.admin_metrics import AdminMetrics
 from gateway.telemetry.metrics import Metrics
 from tests.integration.test_exposition import CONTRACT
 
@@ -23,6 +24,7 @@ OF_PROMETHEUS = {"job", "instance", "le"}
 LABELS = {
     "gateway_requests": {"route", "method", "status"},
     "gateway_denied": {"route", "reason"},
+    "gateway_admin_denied": {"reason"},
     "gateway_request_duration_seconds": {"route"},
     "gateway_refresh": {"issuer", "outcome"},
     "gateway_revocations": {"issuer", "why"},
@@ -39,7 +41,7 @@ LABELS = {
 def exposed() -> dict[str, str]:
     """Every name in `/metrics`, and the family that it is of."""
     names = {}
-    for family in Metrics().snapshot():
+    for family in (*Metrics().snapshot(), *AdminMetrics().snapshot()):
         endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}
         for ending in endings.get(family.type, ("",)):
             names[family.name + ending] = family.name

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gateway.stores.expiring import LOOKS, Expiring
+from gateway.stores.expiring import LOOKS, PORTION, Expiring
 from tests.factories import NOW, FrozenClock
 
 
@@ -112,3 +112,18 @@ def test_no_dictionary_holds_them_all(entries: Expiring[int, int]) -> None:
     for number in range(10_000):
         entries.put(number, number, until=NOW + 5)
     assert max(map(len, entries._parts)) < 10_000 / 50
+
+
+def test_all_are_told_in_portions_while_others_come_and_go(entries: Expiring[int, int]) -> None:
+    lasting = range(20 * PORTION)
+    for number in lasting:
+        entries.put(number, number, until=NOW + 5)
+    told: list[int] = []
+    for number, some in enumerate(entries.portions()):
+        assert len(some) <= PORTION
+        told += [key for key, _ in some]
+        entries.put(-number - 1, 0, until=NOW + 5)
+        if number:
+            entries.pop(-number)
+    assert set(lasting) <= set(told)
+    assert len(told) == len(set(told))

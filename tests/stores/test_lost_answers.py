@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import StoreUnavailable
 from gateway.stores.base import Kind, Policy, Presented, SessionKey, Verdict
+from gateway.stores.deeds import Deeds
 from gateway.stores.redis import RedisStore
 from gateway.stores.scripts import ROTATE, UNDO
 from tests.faults.relay import Relay, relay_to
@@ -45,7 +46,8 @@ async def lost(store: RedisStore, relay: Relay, presented: Presented, policy: Po
 
 
 def generation_in(server: RedisServer) -> object:
-    return server.ask("HGET", f"gw:{{0}}:s:main:{KEY.id}", "g")
+    names = Deeds("gw", buckets=1, retention=1)
+    return server.ask("HGET", names.session_key(KEY), "g")
 
 
 async def opened(store: RedisStore, policy: Policy = STRICT) -> None:

@@ -1,6 +1,8 @@
 """What every store tells of a user's sessions, and how one is ended by its id alone."""
 
 import time
+from itertools import count
+from zlib import crc32
 
 import pytest
 
@@ -29,6 +31,19 @@ async def test_a_users_sessions_are_told_and_nobody_elses(store: Store) -> None:
     await opened(store, SessionKey("mai", "ada", "4"))
     assert await ids(store) == {KEY.id, OTHER.id}
     assert await ids(store, "nobody") == set()
+
+
+async def test_a_user_whose_keys_begin_alike_is_another(store: Store) -> None:
+    """In Redis, keys of the two have one mark and one bucket."""
+    place = crc32(b"ada")
+    like = next(
+        str(number)
+        for number in count()
+        if ((other := crc32(b"%d" % number)) >> 16, other % 16) == (place >> 16, place % 16)
+    )
+    await opened(store, KEY, SessionKey("main", like, "5"))
+    assert await ids(store) == {KEY.id}
+    assert await ids(store, like) == {"5"}
 
 
 async def test_names_are_no_patterns(store: Store) -> None:

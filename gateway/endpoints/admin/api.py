@@ -189,7 +189,7 @@ OPERATIONS = (
     ),
     Operation(
         "DELETE",
-        "/sessions/{issuer}/{session}",
+        "/sessions/{issuer}/{session:path}",  # an adopted one may have any id
         "End one session of a user",
         answers.Ended,
         Api.end_one,

@@ -1,18 +1,22 @@
 """The application of the admin listener: who may see what, and under which path."""
 
+import time
 from collections.abc import Awaitable, Callable, Iterator
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, Router
 
-from gateway.config import Secret
+from gateway.config import AdminConfig, Secret
 from gateway.endpoints.admin.api import OPERATIONS, Api, Reloads
+from gateway.endpoints.admin.attempts import Attempts
 from gateway.endpoints.admin.fleet import Fleet
 from gateway.endpoints.admin.guard import Guard
+from gateway.endpoints.admin.hosts import NamedRightly
 from gateway.endpoints.admin.openapi import DOCUMENT, PREFIX, document
 from gateway.endpoints.admin.operations import Operation
 from gateway.endpoints.admin.page import page_routes
@@ -24,6 +28,7 @@ from gateway.endpoints.admin.problems import (
     on_problem,
 )
 from gateway.endpoints.health import health_routes
+from gateway.telemetry.admin_metrics import AdminMetrics
 from gateway.telemetry.rates import Rates
 
 
@@ -33,19 +38,36 @@ def admin_app(fleet: Fleet, *, reloads: Reloads, rates: Rates) -> Starlette:
     `/dashboard` is a page without data, which is there where the API is.
     """
 
+    def settings() -> AdminConfig:
+        return fleet.config.admin
+
     def token() -> Secret | None:
-        return fleet.config.admin.token
+        return settings().token
+
+    counts = AdminMetrics()
+
+    async def exposition() -> bytes:
+        return await fleet.exposition() + counts.exposition()
 
     api = Api(fleet, reloads=reloads, rates=rates)
     router = Router([*_routes(api)], redirect_slashes=False)
     handlers = {ApiProblem: on_problem, HTTPException: on_http}
-    guarded = Guard(ExceptionMiddleware(router, handlers=handlers), token=token)
+    guarded = Guard(
+        ExceptionMiddleware(router, handlers=handlers),
+        token=token,
+        attempts=Attempts(clock=time.monotonic),
+        metrics=counts,
+    )
     routes: list[BaseRoute] = [
-        *health_routes(unready_because=fleet.unready_because, metrics=fleet.exposition),
+        *health_routes(unready_because=fleet.unready_because, metrics=exposition),
         *page_routes(token=token),
         Mount(PREFIX, app=guarded),
     ]
-    app = Starlette(routes=routes, exception_handlers={**handlers, Exception: on_defect})
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(NamedRightly, settings=settings)],
+        exception_handlers={**handlers, Exception: on_defect},
+    )
     app.router.redirect_slashes = False
     return app
 

@@ -16,7 +16,13 @@ _ABOUT = (
     "On the admin listener, where `admin.token` is set. All workers answer as one. Errors are "
     "`application/problem+json` with a stable `code`."
 )
-_OF_ALL = ((401, "token_missing"), (401, "token_invalid"), (404, "admin_off"))
+_OF_ALL = (
+    (401, "token_missing"),
+    (401, "token_invalid"),
+    (404, "admin_off"),
+    (421, "host_refused"),
+    (429, "rate_limited"),
+)
 _SCHEMAS = "#/components/schemas/{model}"
 
 
@@ -30,7 +36,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     )
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:
-        paths.setdefault(PREFIX + one.path, {})[one.method.lower()] = _operation(one)
+        paths.setdefault(PREFIX + one.told_path, {})[one.method.lower()] = _operation(one)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Gateway admin API", "version": __version__, "description": _ABOUT},
@@ -53,7 +59,7 @@ def _operation(one: Operation) -> dict[str, Any]:
         told["parameters"] = [
             {
                 "name": parameter.name,
-                "in": "path" if f"{{{parameter.name}}}" in one.path else "query",
+                "in": "path" if f"{{{parameter.name}}}" in one.told_path else "query",
                 "required": parameter.is_required,
                 "description": parameter.about,
                 "schema": {"type": parameter.kind},

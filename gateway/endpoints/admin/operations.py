@@ -40,6 +40,11 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
     codes: tuple[tuple[int, str], ...] = ()
 
+    @property
+    def told_path(self) -> str:
+        """As OpenAPI writes it."""
+        return self.path.replace(":path}", "}")
+
 
 ISSUER = Parameter("issuer", "The issuer's name in the configuration.")
 USER = Parameter("user", "The user's id, as tokens have it.")
