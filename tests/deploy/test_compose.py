@@ -4,7 +4,9 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -18,6 +20,7 @@ from tests.deploy.conftest import Tell
 from tests.deploy.containers import ROOT, Containers
 from tests.redis_servers import free_port
 
+GATEWAYS = ("gateway-tested_gateway-1_1", "gateway-tested_gateway-2_1")
 APPS = ("students", "accounts", "employees")
 SERVERS = "localhost/servers:test"
 _COMPOSE = (sys.executable, "-m", "podman_compose", "--project-name", "gateway-tested")
@@ -64,26 +67,33 @@ def test_the_gateways_configuration_is_right(tmp_path: Path) -> None:
 def composition(containers: Containers, tell: Tell) -> Iterator[int]:
     """The whole of it; its TLS port."""
     started = time.monotonic()
-    containers.build_servers(SERVERS)
-    for app in APPS:
-        tag = f"localhost/gateway-{app}:test"
-        containers.build(ROOT / "examples", tag, "--build-arg", f"APP={app}")
+    with ThreadPoolExecutor(2) as pool:  # a build mostly waits for what it downloads
+        built_for = partial(containers.build, ROOT / "examples")
+        builds = [pool.submit(containers.build_servers, SERVERS)]
+        builds += [
+            pool.submit(built_for, f"localhost/gateway-{app}:test", "--build-arg", f"APP={app}")
+            for app in APPS
+        ]
+    for build in builds:
+        build.result()
     port = free_port()
     words = {"NGINX_IMAGE": SERVERS, "REDIS_IMAGE": SERVERS, "TAG": "test", "PORT": str(port)}
     built = time.monotonic()
     containers.run(*_COMPOSE, "up", "--detach", "--no-build", **words)
     try:
-        for number in (1, 2):
-            containers.wait_until_healthy(f"gateway-tested_gateway-{number}_1")
+        for name in GATEWAYS:
+            containers.wait_until_healthy(name)
         tell(f"images {built - started:.0f} s, up {time.monotonic() - built:.0f} s")
         yield port
     finally:
         containers.attempt(*_COMPOSE, "down", "--volumes", **words)
 
 
-def test_the_demo_runs_through_the_composition(
-    composition: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_demo_runs_through_read_only_gateways_without_capabilities(
+    composition: int, containers: Containers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in GATEWAYS:
+        containers.assert_confined(name)
     # Its certificate is one that it signed itself.
     (tmp_path / ".curlrc").write_text("insecure\n")
     monkeypatch.setenv("CURL_HOME", str(tmp_path))
@@ -100,7 +110,7 @@ def test_the_demo_runs_through_the_composition(
 def test_both_gateways_take_part_and_end_gracefully(
     composition: int, containers: Containers
 ) -> None:
-    for name in ("gateway-tested_gateway-1_1", "gateway-tested_gateway-2_1"):
+    for name in GATEWAYS:
         assert '"status":200' in containers.logs(name)
         assert "reloaded" in containers.run("podman", "exec", name, "gateway", "reload")
         containers.run("podman", "stop", "--time", "35", name)
