@@ -107,11 +107,9 @@ def test_it_serves_without_rights_and_ends_when_it_is_told(
     containers.assert_confined(running)
     # At rest, of what one pod asks for in deploy/kubernetes.
     memory = containers.memory(running)
-    in_words = ", ".join(f"{name} {memory[name]:.0f} MB" for name in ("Rss", "Pss"))
-    tell(
-        f"one worker at rest in its container: RSS {memory['Rss']:.0f} MB, PSS {memory['Pss']:.0f} MB"
-    )
-    assert memory["Rss"] < 128
+    rss, pss = memory["Rss"], memory["Pss"]
+    tell(f"one worker at rest in its container: RSS {rss:.0f} MB, PSS {pss:.0f} MB")
+    assert rss < 128
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{config[1]}/")
     refused.value.close()
