@@ -88,6 +88,7 @@ class Containers:
             '[network]\nnetwork_backend = "netavark"\n'
             f'network_config_dir = "{self.directory}/networks"\n'
             '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n'
+            f'tmp_dir = "{self.directory}/libpod"\n'
         )
         self._mounted = self._index()
         self.run("make", "--silent", "build/base.tar")
@@ -163,7 +164,7 @@ class Containers:
 
     def remove(self) -> None:
         """Stops and removes all of this store, and nothing else."""
-        self.attempt("podman", "rm", "--all", "--force", "--time", "5")
+        self.attempt("podman", "rm", "--all", "--force", "--depend", "--time", "5")
         self.attempt("podman", "network", "prune", "--force")
         self.attempt("umount", str(self.directory / "graph" / "overlay"))
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -70,7 +71,7 @@ def config(tmp_path: Path) -> tuple[Path, int, int]:
         f"server: {{port: {port}}}\n"
         "issuers:\n"
         "  s: {profile: simplejwt, algorithm: HS256, signing_key: {file: /run/secrets/key}}\n"
-        "upstreams: {u: {servers: ['http://127.0.0.1:9']}}\n"
+        "upstreams: {u: {servers: ['http://app.internal:9']}}\n"
         "routes: [{path: /, auth: required, issuers: [s], upstream: u}]\n"
         f"admin: {{port: {admin}}}\n"
     )
@@ -79,13 +80,24 @@ def config(tmp_path: Path) -> tuple[Path, int, int]:
 
 
 @pytest.fixture
-def running(containers: Containers, config: tuple[Path, int, int], tell: Tell) -> Iterator[str]:
+def silent_name_server() -> Iterator[str]:
+    """The address of one that takes questions and answers none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.99", 53))
+        yield "127.0.0.99"
+
+
+@pytest.fixture
+def running(
+    containers: Containers, config: tuple[Path, int, int], silent_name_server: str, tell: Tell
+) -> Iterator[str]:
     directory, _, admin = config
     name = "confined"
     started = time.monotonic()
     containers.run(
         *("podman", "run", "--detach", "--name", name, "--network", "host", "--read-only"),
         *("--read-only-tmpfs=false", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
+        *("--dns", silent_name_server),
         *("--volume", f"{directory}/config.yaml:/etc/gateway/config.yaml:ro"),
         *("--volume", f"{directory}/key:/run/secrets/key:ro", IMAGE),
     )
@@ -114,7 +126,8 @@ def test_it_serves_without_rights_and_ends_when_it_is_told(
         urllib.request.urlopen(f"http://127.0.0.1:{config[1]}/")
     refused.value.close()
     assert refused.value.code == 401
-    containers.run("podman", "stop", "--time", "20", running)
+    # Before the name of its upstream is found, or given up.
+    containers.run("podman", "stop", "--time", "5", running)
     assert containers.inspect(running, "{{.State.ExitCode}}") == "0"
 
 
