@@ -112,7 +112,7 @@ def running(
         containers.attempt("podman", "rm", "--force", "--time", "5", name)
 
 
-def test_it_serves_without_rights_and_ends_when_it_is_told(
+def test_it_serves_without_rights_and_ends_when_told_though_no_name_server_answers(
     containers: Containers, config: tuple[Path, int, int], running: str, tell: Tell
 ) -> None:
     containers.wait_until_healthy(running)
