@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,10 +153,19 @@ class Containers:
 
     def wait_until_healthy(self, name: str) -> None:
         """By the image's own HEALTHCHECK."""
-        deadline = time.monotonic() + 30
-        while (done := self.attempt("podman", "healthcheck", "run", name)).returncode:
-            assert time.monotonic() < deadline, done.stdout + self.logs(name)
-            time.sleep(0.2)
+        self.wait_until(
+            lambda: self.attempt("podman", "healthcheck", "run", name).returncode == 0, of=name
+        )
+
+    def wait_until_logged(self, name: str, text: str) -> None:
+        self.wait_until(lambda: text in self.logs(name), of=name)
+
+    def wait_until(self, is_so: Callable[[], bool], *, of: str) -> None:
+        """Asks again and again, for a minute at most; a failure shows the logs `of` a container."""
+        deadline = time.monotonic() + 60
+        while not is_so():
+            assert time.monotonic() < deadline, self.logs(of)
+            time.sleep(0.05)
 
     def logs(self, name: str) -> str:
         done = self.attempt("podman", "logs", name)

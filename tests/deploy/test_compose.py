@@ -1,10 +1,13 @@
 """compose.yaml: right by its schema, and really run, with the demo's lines through nginx's TLS."""
 
+import http.client
 import json
+import ssl
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -63,6 +66,19 @@ def test_the_gateways_configuration_is_right(tmp_path: Path) -> None:
     assert load(file, environ={}).config.store.url == "redis://redis:6379/0"
 
 
+def status_at(port: int) -> int | None:
+    """What nginx answers a request for which a token is needed, None while it does not."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    connection = http.client.HTTPSConnection("localhost", port, context=trusting, timeout=5)
+    with closing(connection):
+        try:
+            connection.request("GET", "/hello/")
+            return connection.getresponse().status
+        except OSError:
+            return None
+
+
 @pytest.fixture(scope="module")
 def composition(containers: Containers, tell: Tell) -> Iterator[int]:
     """The whole of it; its TLS port."""
@@ -83,6 +99,11 @@ def composition(containers: Containers, tell: Tell) -> Iterator[int]:
     try:
         for name in GATEWAYS:
             containers.wait_until_healthy(name)
+        # podman before 4.6 starts all at once, whatever waits for what.
+        for app in APPS:
+            containers.wait_until_logged(f"gateway-tested_{app}_1", "Listening at")
+        nginx = "gateway-tested_nginx_1"
+        containers.wait_until(lambda: status_at(port) == 401, of=nginx)
         tell(f"images {built - started:.0f} s, up {time.monotonic() - built:.0f} s")
         yield port
     finally:

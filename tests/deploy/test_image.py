@@ -102,10 +102,8 @@ def running(
         *("--volume", f"{directory}/key:/run/secrets/key:ro", IMAGE),
     )
     try:
-        deadline = started + 30
-        while status_of(f"http://127.0.0.1:{admin}", "/readyz") != 200:
-            assert time.monotonic() < deadline, containers.logs(name)
-            time.sleep(0.02)
+        private = f"http://127.0.0.1:{admin}"
+        containers.wait_until(lambda: status_of(private, "/readyz") == 200, of=name)
         tell(f"podman run to the first 200 of /readyz: {time.monotonic() - started:.2f} s")
         yield name
     finally:

@@ -3,6 +3,7 @@
 import secrets
 import time
 from pathlib import Path
+from statistics import median
 
 from examples.processes import Processes
 from tests.deploy.conftest import Tell
@@ -20,10 +21,12 @@ def test_a_gateway_is_ready_within_seconds(tmp_path: Path, tell: Tell) -> None:
             {"path": "/", "auth": "required", "issuers": ["students"], "upstream": "students"}
         ],
     }
-    with Processes() as children:
-        started = time.monotonic()
-        gateway = start_gateway(config, directory=tmp_path, children=children)
-        took = time.monotonic() - started
-        assert gateway.readiness().json() == {"status": "ready"}
-    tell(f"process start to the first 200 of /readyz: {took:.2f} s")
-    assert took < 10
+    took = []
+    for _ in range(3):
+        with Processes() as children:
+            started = time.monotonic()
+            gateway = start_gateway(config, directory=tmp_path, children=children)
+            took.append(time.monotonic() - started)
+            assert gateway.readiness().json() == {"status": "ready"}
+    tell(f"process start to the first 200 of /readyz: {median(took):.2f} s, of three the median")
+    assert median(took) < 10
