@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.deploy.containers import ROOT, Containers, lacking
+from tests.deploy.containers import Containers, lacking
 
 Tell = Callable[[str], None]
 
@@ -47,7 +47,7 @@ def tell(pytestconfig: pytest.Config) -> Tell:
 
 @pytest.fixture(scope="session")
 def containers(tmp_path_factory: pytest.TempPathFactory, tell: Tell) -> Iterator[Containers]:
-    """A store that has the base, and `localhost/gateway:test`."""
+    """A store that has the base, and the image that `make image` makes on it."""
     if why := lacking(tmp_path_factory.mktemp("overlay")):
         pytest.skip(why)
     store = Containers(tmp_path_factory.mktemp("containers"))
@@ -55,7 +55,7 @@ def containers(tmp_path_factory: pytest.TempPathFactory, tell: Tell) -> Iterator
     try:
         store.prepare()
         based = time.monotonic()
-        store.build(ROOT, "localhost/gateway:test", "--build-arg", "REVISION=tested")
+        store.make_image()
         tell(f"base {based - started:.0f} s, image {time.monotonic() - based:.0f} s")
         yield store
     finally:

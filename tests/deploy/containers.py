@@ -18,6 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 NEEDED = ("buildah", "podman", "runc", "mmdebstrap", "iptables")
 BASE = "localhost/base:test"
+IMAGE = "localhost/gateway:test"
 _LIBRARIES = Path("/usr/lib/podman")
 _SERVERS = """\
 ARG BASE
@@ -94,13 +95,22 @@ class Containers:
         self.run("make", "--silent", "build/base.tar")
         self.run("podman", "import", "--quiet", "build/base.tar", BASE)
 
+    def make_image(self) -> None:
+        """`make image`, which finds no Docker here."""
+        options = " ".join([*self._options, "--tag", IMAGE])
+        self.run("make", "--silent", "image", f"ARGS={options}", DOCKER_HOST="unix:///nowhere")
+
     def build(self, context: Path, tag: str, *options: str) -> None:
-        self.run(
-            *("buildah", "build", "--isolation", "chroot", "--network", "host"),
-            *("--format", "docker", "--ulimit", "nofile=1024:1024"),
+        command = ("buildah", "build", "--format", "docker")
+        self.run(*command, *self._options, *options, "--tag", tag, str(context))
+
+    @property
+    def _options(self) -> list[str]:
+        """What a build needs here."""
+        return [
+            *("--network=host", "--ulimit=nofile=1024:1024", f"--build-arg=BASE={BASE}"),
             *(f"--volume={here}:{there}:ro" for here, there in self._mounted.items()),
-            *("--build-arg", f"BASE={BASE}", *options, "--tag", tag, str(context)),
-        )
+        ]
 
     def build_servers(self, tag: str) -> None:
         """Debian's nginx and Redis in one image, for the official ones of either."""
@@ -184,6 +194,7 @@ class Containers:
             "PATH": _path(),
             "CONTAINERS_CONF": str(self.directory / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(self.directory / "storage.conf"),
+            "BUILDAH_ISOLATION": "chroot",
             "DISABLE_HC_SYSTEMD": "true",  # no timers: there may be no systemd
             **more,
         }

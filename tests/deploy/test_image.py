@@ -9,16 +9,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from examples.apps import status_of
 from tests.deploy.conftest import Tell
-from tests.deploy.containers import BASE, ROOT, Containers
+from tests.deploy.containers import BASE, IMAGE, ROOT, Containers
 from tests.redis_servers import free_port
 
-IMAGE = "localhost/gateway:test"
 DOCKERFILES = ("Dockerfile", "examples/Dockerfile")
 
 
@@ -40,8 +40,10 @@ def test_the_image_says_what_it_is(containers: Containers) -> None:
     config = json.loads(containers.inspect(IMAGE, "{{json .Config}}"))
     assert config["User"] == "65532:65532"
     assert config["Entrypoint"] == ["gateway"]
-    assert config["Labels"]["org.opencontainers.image.title"] == "gateway"
-    assert config["Labels"]["org.opencontainers.image.revision"] == "tested"
+    labels = {name.rpartition(".")[2]: text for name, text in config["Labels"].items()}
+    assert labels["title"] == "gateway"
+    assert labels["version"] == version("gateway")
+    assert labels["revision"] == containers.attempt("git", "rev-parse", "HEAD").stdout.strip()
     assert json.loads(containers.inspect(IMAGE, "{{json .HealthCheck}}"))["Test"] == [
         *("CMD", "gateway", "healthcheck")
     ]
