@@ -4,15 +4,22 @@ Those tests want root and podman, and take minutes: `make test-containers` runs 
 whoever requires all tests.
 """
 
+import copy
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.deploy.containers import Containers, lacking
+from tests.deploy.containers import ROOT, Containers, lacking
+from tests.deploy.manifests import FORMS, Rendered, render
 
 Tell = Callable[[str], None]
+
+APPS = ("students", "accounts", "employees")
+SERVERS = "localhost/servers:test"
 
 _FIGURES = pytest.StashKey[list[str]]()
 
@@ -60,3 +67,29 @@ def containers(tmp_path_factory: pytest.TempPathFactory, tell: Tell) -> Iterator
         yield store
     finally:
         store.remove()
+
+
+@pytest.fixture(scope="session")
+def images(containers: Containers, tell: Tell) -> Containers:
+    """The store once it also has SERVERS and the sample apps, `localhost/gateway-APP:test`."""
+    started = time.monotonic()
+    with ThreadPoolExecutor(2) as pool:  # a build mostly waits for what it downloads
+        builds = [pool.submit(containers.build_servers, SERVERS)]
+        for app in APPS:
+            tag = f"localhost/gateway-{app}:test"
+            own = ("--build-arg", f"APP={app}")
+            builds.append(pool.submit(containers.build, ROOT / "examples", tag, *own))
+    for build in builds:
+        build.result()
+    tell(f"images of the sample apps, nginx and Redis {time.monotonic() - started:.0f} s")
+    return containers
+
+
+@pytest.fixture(scope="session")
+def rendered() -> Rendered:
+    """The manifests of a form, which whoever asks may change."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("kubectl is not installed")
+    of = {form: render(form, kubectl=kubectl) for form in FORMS}
+    return lambda form: copy.deepcopy(of[form])

@@ -1,12 +1,7 @@
 """deploy/kubernetes: both forms as kustomize renders them, right by the schemas of the API."""
 
-import copy
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import kubernetes_validate
 import pytest
@@ -14,45 +9,18 @@ import yaml
 
 from gateway.config import load
 from gateway.telemetry.metrics import Metrics
-from tests.deploy.containers import ROOT
+from tests.deploy.manifests import (
+    FORMS,
+    PLACE,
+    Manifest,
+    Rendered,
+    containers_of,
+    one,
+    pod_of,
+)
 
-PLACE = ROOT / "deploy" / "kubernetes"
-FORMS = ("base", "sidecar")
 VERSION = "1.32"
 _OWN = "monitoring.coreos.com/v1"  # the operator's, which the API's schemas don't have
-
-Manifest = dict[str, Any]
-Rendered = Callable[[str], list[Manifest]]
-
-
-@pytest.fixture(scope="module")
-def rendered() -> Rendered:
-    """The manifests of a form, which whoever asks may change."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        pytest.skip("kubectl not found")
-    of = {}
-    for form in FORMS:
-        done = subprocess.run(
-            [kubectl, "kustomize", PLACE / form], capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        of[form] = list(yaml.safe_load_all(done.stdout))
-    return lambda form: copy.deepcopy(of[form])
-
-
-def one(manifests: list[Manifest], kind: str, name: str = "gateway") -> Manifest:
-    (found,) = (m for m in manifests if m["kind"] == kind and m["metadata"]["name"] == name)
-    return found
-
-
-def pod_of(manifests: list[Manifest]) -> Manifest:
-    pod: Manifest = one(manifests, "Deployment")["spec"]["template"]["spec"]
-    return pod
-
-
-def containers_of(manifests: list[Manifest]) -> dict[str, Manifest]:
-    return {each["name"]: each for each in pod_of(manifests)["containers"]}
 
 
 @pytest.mark.parametrize("form", FORMS)
