@@ -14,7 +14,6 @@ import uvicorn
 
 from gateway.edge.cycle import Refusal
 from gateway.edge.ordinary_head import OrdinaryHeads
-from gateway.edge.ports import BACKLOG
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
 from gateway.edge.turns import Turns
