@@ -10,7 +10,7 @@ import pytest
 
 from docs.reference import pages, written
 from gateway import errors
-from gateway.config import Config
+from gateway.config import Config, load
 from gateway.errors import Flaw, GatewayError, UpstreamError
 
 ROOT = Path(__file__).parents[1]
@@ -80,6 +80,29 @@ def test_the_reasons_of_all_modules_are_found() -> None:
     found = denials()
     assert {(400, "path_invalid"), (408, "body_timeout"), (401, "token_expired")} <= found
     assert (UpstreamError.refused().status, UpstreamError.refused().reason) in found
+
+
+# Examples
+
+
+def whole_configurations() -> Iterator[tuple[str, str]]:
+    for page in PAGES:
+        for block in re.findall(
+            r"^```yaml\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE
+        ):
+            if "\nroutes:" in block and "upstreams:" in block:
+                yield page.name, block
+
+
+CONFIGURATIONS = list(whole_configurations())
+
+
+@pytest.mark.parametrize("block", [block for _, block in CONFIGURATIONS], ids=dict(CONFIGURATIONS))
+def test_a_whole_configuration_on_a_page_is_accepted(block: str, tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(block)
+    secret = "a-secret-for-this-test-alone-with-its-fifty-characters"
+    load(file, environ={"DJANGO_SECRET_KEY": secret})
 
 
 # Links and targets
