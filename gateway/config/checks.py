@@ -99,7 +99,8 @@ def _extras(parts: Parts) -> Findings:
         if tracing.otlp_endpoint is not None and not all(map(_is_installed, _OTEL)):
             yield (
                 ("tracing", "otlp_endpoint"),
-                "needs the extra otel, which is not installed: pip install 'gateway[otel]'",
+                "needs the extra otel, which is not installed: in the gateway's repository, "
+                "pip install '.[otel]'",
             )
 
 

@@ -140,11 +140,15 @@ class RouteConfig(Section):
         description="Claims that the token must have: {scope: [read], is_admin: true}.",
     )
     upstream: Text = key(description="Upstream that answers.")
-    rate_limit: RateLimitConfig | None = key(None, description="Null: none.")
+    rate_limit: RateLimitConfig | None = key(
+        None, description="How often one user or address may call; null: as often as it likes."
+    )
     max_body_size: Size | None = key(
         None, description="Largest request body; null: as server.max_body_size."
     )
-    cors: CorsConfig | None = key(None, description="Null: left to the upstream.")
+    cors: CorsConfig | None = key(
+        None, description="Which origins' pages may call; null: left to the upstream."
+    )
     priority: Literal["normal", "high"] = key(
         "normal", description="high: served before anonymous requests, as signed-in users are."
     )

@@ -173,7 +173,9 @@ class UpstreamConfig(Section):
         None, description="A limit that follows how long answers take; null: none."
     )
     health_check: HealthCheckConfig | None = key(None, description="Active checks; null: none.")
-    circuit_breaker: CircuitBreakerConfig | None = key(None, description="Null: none.")
+    circuit_breaker: CircuitBreakerConfig | None = key(
+        None, description="When a failing server is left alone for a while; null: never."
+    )
     identity: Literal["passthrough", "headers", "mint", "drf_token", "none"] = key(
         "passthrough", description="How the upstream learns who the verified bearer is."
     )

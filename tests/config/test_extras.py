@@ -14,7 +14,7 @@ def test_spans_need_the_extra_otel(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk", None)
     (fault,) = faults_of(tmp_path, TRACING)
     assert fault.startswith("config.yaml:11: tracing.otlp_endpoint: needs the extra otel")
-    assert "gateway[otel]" in fault
+    assert "pip install '.[otel]'" in fault
 
 
 def test_with_it_they_are_taken(tmp_path: Path) -> None:
