@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import uvloop
 from starlette.types import ASGIApp
 
 from gateway.app.alone import Alone
 from gateway.app.control import control_socket
+from gateway.app.ending import run_and_end
 from gateway.app.listening import Listening, listening
 from gateway.app.reloading import Load, Reloader
 from gateway.app.supervisor import Supervisor
@@ -31,7 +31,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def serve(config: Config, *, load: Load, control: Path) -> int:
-    """Runs both listeners until a signal; the exit code, 1 where an address can't be had.
+    """Runs both listeners until a signal, and ends this process; 1 if an address can't be had.
 
     A reload takes what `load` gives; it is asked for by SIGHUP, or on the socket `control`.
     """
@@ -46,7 +46,7 @@ def serve(config: Config, *, load: Load, control: Path) -> int:
             _LOG.error("can't listen: %s", error.strerror or error)
             return 1
         run_all = _serve_alone if server.workers == 1 else _supervise
-        return uvloop.run(run_all(config, public, private, load=load, control=control))
+        return run_and_end(run_all(config, public, private, load=load, control=control))
 
 
 async def _serve_alone(
@@ -108,6 +108,7 @@ async def _supervise(
             await supervisor.stop()
             return 0
         finally:
+            public.vanish()  # also where it never served: the process ends here
             stopped.cancel()
             side.should_exit = True
             await admin

@@ -10,9 +10,8 @@ import socket
 import sys
 from typing import Any
 
-import uvloop
-
 from gateway.app.channel import Channel
+from gateway.app.ending import run_and_end
 from gateway.app.inquiry import told
 from gateway.app.worker import Worker
 from gateway.config import Config
@@ -30,8 +29,8 @@ class WorkerProcess:
         self._has_orders = asyncio.Event()
         self._has_started = asyncio.Event()
 
-    async def run(self, end: socket.socket) -> None:
-        """Serves until it is told to stop."""
+    async def run(self, end: socket.socket) -> int:
+        """Serves until it is told to stop; its exit code."""
         channel = await Channel.open(end, answer=self._answer)
         orders = asyncio.create_task(self._has_orders.wait())
         gone = asyncio.create_task(channel.closed())
@@ -49,6 +48,7 @@ class WorkerProcess:
         orders.cancel()
         gone.cancel()
         await channel.close()
+        return 0
 
     async def _answer(self, verb: str, argument: Any) -> Any:
         if verb == "start":
@@ -83,7 +83,7 @@ def main() -> None:
     channel, listener = map(int, sys.argv[1:])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's business
     end = socket.socket(fileno=channel)
-    uvloop.run(WorkerProcess(socket.socket(fileno=listener)).run(end))
+    run_and_end(WorkerProcess(socket.socket(fileno=listener)).run(end))
 
 
 if __name__ == "__main__":
