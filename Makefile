@@ -21,7 +21,7 @@ test-faults: .venv/.installed-dev ## the token life cycle under fire, with figur
 	@.venv/bin/python -m pytest tests/faults $(ARGS)
 
 test-containers: .venv/.installed-dev ## images and compose.yaml, built and run (root, podman, buildah, mmdebstrap)
-	@GATEWAY_TEST_CONTAINERS=1 .venv/bin/python -m pytest tests/deploy $(ARGS)
+	@TEST_CONTAINERS=1 .venv/bin/python -m pytest tests/deploy $(ARGS)
 
 compiled: build/compiled/.made ## the hot modules compiled with mypyc, into build/compiled (needs a C compiler)
 
@@ -51,6 +51,14 @@ docs: .venv/.installed-dev ## write the generated parts of docs/ and config.sche
 
 site: .venv/.installed-dev ## docs/ as a site, into build/site (ARGS="--site-dir DIR": elsewhere)
 	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict $(ARGS)
+
+# What stands for the official base in the tests of images: this machine's Debian, without what slim
+# images leave out.
+build/base.tar:
+	@mkdir -p build
+	@mmdebstrap --quiet --variant=minbase --include=python3,python3-venv,ca-certificates --format=tar \
+		$(foreach part,doc info locale man,--dpkgopt='path-exclude=/usr/share/$(part)/*') \
+		"$$(. /etc/os-release && echo "$$VERSION_CODENAME")" $@.part && mv $@.part $@
 
 image: ## the container image gateway:VERSION (ARGS="--build-arg BASE=…@sha256:…": on another base)
 	@if docker info >/dev/null 2>&1; then build="docker build"; \

@@ -19,7 +19,8 @@ from tests.wire.test_api_rows import ALL, KNOWN_DIFFERENCES, RUNS
 from tests.wire.test_token_rows import blocks
 
 DOCS = Path(__file__).parent
-_UNITS = {"ms|s|m|h|d)$": "duration", "GiB": "size"}  # how the patterns of quantities end
+# How the patterns of quantities end.
+_UNITS = {"ms|s|m|h|d)$": "duration", "GiB": "size", "[0-7]": "file mode"}
 
 Schema = dict[str, Any]
 

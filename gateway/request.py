@@ -36,6 +36,7 @@ class Body:
         return self.length == 0
 
 
+UNIX_PEER: Final = ""  # a unix socket's peers have no address
 NO_BODY: Final = Body(0)  # no framing field at all, unlike an explicit length of 0
 
 
@@ -46,7 +47,8 @@ class RequestHead:
     `target` is what stands in the request line, `path` its path percent-decoded once (bytes, as
     Django's resolver sees it), `query` the bytes behind the first `?`. Header names are in lower
     case; `lines` are the fields as they go on, in the client's spelling where that is known.
-    `peer` is the address of the connection, None where it has none (unix sockets). `may_upgrade`
+    `peer` is the address of the connection, `UNIX_PEER` behind a unix socket, None where it is not
+    known. `may_upgrade`
     says that the client asks for another protocol, on a connection that can be given to it. `cors`
     is what the answer says of it, once that is known; nothing where no route says so. `user`,
     `session` (its id) and `trace` are for who observes.

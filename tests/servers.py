@@ -11,7 +11,9 @@ import uvicorn
 from gateway.app import Gateway
 from gateway.app.worker import edge_settings
 from gateway.config.load import load
-from gateway.edge.server import SideServer, edge_config, listen
+from gateway.edge.ports import listen
+from gateway.edge.server import SideServer, edge_config
+from gateway.edge.socket_file import SocketFile
 
 Script = Callable[["Upstreamed"], Awaitable[None]]
 
@@ -106,8 +108,11 @@ class RunningGateway:
     gateway: Gateway
     port: int
     server: uvicorn.Server
+    path: Path | None = None  # of the unix socket that it serves on instead
 
     async def connect(self) -> "Client":
+        if self.path is not None:
+            return Client(*await asyncio.open_unix_connection(self.path, limit=2**20))
         return Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=2**20))
 
     async def exchange(self, request: bytes) -> bytes:
@@ -153,24 +158,27 @@ class Client:
 
 @contextlib.asynccontextmanager
 async def gateway_running(
-    config: str, directory: Path, *, keep_alive: float = 75
+    config: str, directory: Path, *, keep_alive: float = 75, at: Path | None = None
 ) -> AsyncIterator[RunningGateway]:
-    """Runs a gateway with this YAML text, the admin listener apart, on a free port."""
+    """Runs a gateway with this YAML text, the admin listener apart, on a free port or a socket."""
     file = directory / "config.yaml"
     file.write_text(config)
     gateway = Gateway(load(file, environ={}).config)
-    socket = listen("127.0.0.1", 0)
+    if at is None:
+        socket = listen("127.0.0.1", 0)
+    else:
+        socket = SocketFile(at, mode=0o600, backlog=128).listener
     server = SideServer(
         edge_config(
             gateway, replace(edge_settings(gateway), keep_alive=keep_alive, graceful_shutdown=5)
         )
     )
-    port = socket.getsockname()[1]
+    port = 0 if at is not None else socket.getsockname()[1]
     task = asyncio.create_task(server.serve(sockets=[socket]))
     while not server.started:
         await asyncio.sleep(0.005)
     try:
-        yield RunningGateway(gateway, port, server)
+        yield RunningGateway(gateway, port, server, at)
     finally:
         server.should_exit = True
         await task

@@ -101,6 +101,16 @@ class TestCheck:
         assert "config.yaml:4: upstreams.students.servers[0]: no socket is there" in err
         assert "k" * 40 not in err
 
+    def test_the_gateways_own_socket_needs_a_directory(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        text = FILE.replace("%s", "k" * 40)
+        for place, is_told in (("gone/gateway.sock", True), ("gateway.sock", False)):
+            file.write_text(f"{text}server: {{host: 'unix:{place}'}}\n", encoding="utf-8")
+            assert main(["check", "--config", str(file)]) == 0
+            err = capsys.readouterr().err
+            assert ("server.host: no directory is there at present" in err) is is_told
+
     def test_a_key_that_verifies_alone_may_be_doubtful(
         self, file: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

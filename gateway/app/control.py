@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from gateway.app.reloading import Outcome
+from gateway.edge.socket_file import SocketFile
 
 PATIENCE = 60.0  # seconds that `gateway reload` waits for the outcome
 _ORDER = b"reload\n"
@@ -50,18 +51,18 @@ async def control_socket(
         writer.close()
 
     try:
-        listening, inode = _bound(place)
+        file = _bound(place)
     except OSError as error:
         why = error.strerror or error
         _LOG.warning("no control socket at %s: %s; a reload takes SIGHUP", place, why)
         yield
         return
-    server = await asyncio.start_unix_server(serve, sock=listening)
+    server = await asyncio.start_unix_server(serve, sock=file.listener)
     try:
         yield
     finally:
+        _remove(place, file)
         server.close()
-        _remove(place, inode)
 
 
 def ask_to_reload(place: Path) -> Outcome:
@@ -87,43 +88,20 @@ def ask_to_reload(place: Path) -> Outcome:
         raise ControlUnavailable(f"{place}: the gateway ended before it had reloaded") from error
 
 
-def _bound(place: Path) -> tuple[socket.socket, int]:
-    """A listening socket there, and its inode; raises OSError also where a gateway has it."""
+def _bound(place: Path) -> SocketFile:
+    """A listening socket there; raises OSError also where a gateway has it."""
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     about = place.parent.lstat()
     if _is_ours(place) and (about.st_uid != os.geteuid() or stat.S_IMODE(about.st_mode) & 0o077):
         raise PermissionError(0, "its directory is not this user's alone")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(str(place))
-        except FileNotFoundError:
-            pass
-        except ConnectionRefusedError as error:
-            if not stat.S_ISSOCK(place.lstat().st_mode):
-                raise FileExistsError(0, "there is something that is no socket") from error
-            place.unlink()  # left by a gateway that was killed
-        else:
-            raise FileExistsError(0, "another gateway with the same file has it")
-    listening = socket.socket(socket.AF_UNIX)
-    try:
-        before = os.umask(0o177)
-        try:
-            listening.bind(str(place))
-        finally:
-            os.umask(before)
-        listening.listen()
-    except OSError:
-        listening.close()
-        raise
-    return listening, place.stat().st_ino
+    return SocketFile(place, mode=0o600, backlog=128)
 
 
-def _remove(place: Path, inode: int) -> None:
-    with contextlib.suppress(OSError):
-        if place.stat().st_ino == inode:  # else it is that of a gateway that followed
-            place.unlink()
-            if _is_ours(place):
-                place.parent.rmdir()
+def _remove(place: Path, file: SocketFile) -> None:
+    file.remove()
+    if _is_ours(place):
+        with contextlib.suppress(OSError):  # another gateway has one there
+            place.parent.rmdir()
 
 
 def _is_ours(place: Path) -> bool:

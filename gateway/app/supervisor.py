@@ -54,8 +54,8 @@ class Supervisor:
     def drain(self) -> None:
         """Readiness fails; no new connections; what is in flight is finished, and workers end."""
         self._is_serving = False
-        # First, so that each worker's own is the last one: what it finds waiting there when it
-        # stops accepting is served, where a queue that nobody would empty is reset.
+        # First, so that each worker's own is the last one: what waits there when it stops accepting
+        # is served, where a queue that nobody would empty is reset.
         for listener in self._listeners:
             listener.close()
         for seat in self._seats:

@@ -10,9 +10,8 @@ import socket
 import sys
 from typing import Any
 
-import uvloop
-
 from gateway.app.channel import Channel
+from gateway.app.ending import end_process, loop_runner
 from gateway.app.inquiry import told
 from gateway.app.worker import Worker
 from gateway.config import Config
@@ -30,20 +29,26 @@ class WorkerProcess:
         self._has_orders = asyncio.Event()
         self._has_started = asyncio.Event()
 
-    async def run(self, end: socket.socket) -> None:
-        """Serves until it is told to stop."""
+    async def run(self, end: socket.socket) -> int:
+        """Serves until it is told to stop; its exit code."""
         channel = await Channel.open(end, answer=self._answer)
         orders = asyncio.create_task(self._has_orders.wait())
         gone = asyncio.create_task(channel.closed())
         await asyncio.wait([orders, gone], return_when=asyncio.FIRST_COMPLETED)
         worker = self._worker
         if worker is not None:
-            server = EdgeServer(worker.edge, on_started=self._has_started.set, on_stop=worker.drain)
+            server = EdgeServer(
+                worker.edge,
+                on_started=self._has_started.set,
+                on_stop=worker.drain,
+                is_shared=self._listener.family == socket.AF_UNIX,
+            )
             gone.add_done_callback(lambda _: server.handle_exit(signal.SIGTERM, None))
             await server.serve(sockets=[self._listener])
         orders.cancel()
         gone.cancel()
         await channel.close()
+        return 0
 
     async def _answer(self, verb: str, argument: Any) -> Any:
         if verb == "start":
@@ -78,7 +83,9 @@ def main() -> None:
     channel, listener = map(int, sys.argv[1:])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's business
     end = socket.socket(fileno=channel)
-    uvloop.run(WorkerProcess(socket.socket(fileno=listener)).run(end))
+    worker = WorkerProcess(socket.socket(fileno=listener))
+    with loop_runner() as runner:
+        end_process(runner.run(worker.run(end)))
 
 
 if __name__ == "__main__":

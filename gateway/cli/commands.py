@@ -230,6 +230,9 @@ def _print_doubts(doubts: Sequence[Fault]) -> None:
 
 
 def _absent_sockets(loaded: Loaded) -> Iterator[Fault]:
+    own = loaded.config.server.socket_path
+    if own is not None and not own.parent.is_dir():
+        yield loaded.source.fault(("server", "host"), "no directory is there at present")
     for name, upstream in loaded.config.upstreams.items():
         for index, server in enumerate(upstream.servers):
             if server.path is not None and not _is_socket(Path(server.path)):

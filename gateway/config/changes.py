@@ -12,6 +12,7 @@ from gateway.config.section import Section
 FIXED: tuple[KeyPath, ...] = (
     ("server", "host"),
     ("server", "port"),
+    ("server", "socket_mode"),
     ("server", "workers"),
     ("admin", "host"),
     ("admin", "port"),

@@ -1,9 +1,10 @@
 """The sections about the gateway itself: its two listeners, its store, its logs."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationInfo, field_validator
 
 from gateway.config.secret import Secret, SecretText
 from gateway.config.section import Section, key
@@ -19,6 +20,7 @@ from gateway.config.units import (
     Size,
     Text,
 )
+from gateway.config.unix_sockets import PREFIX, SocketMode, socket_url
 
 _STORE_URL = re.compile(
     r"memory://|(redis|rediss|unix|redis\+sentinel|redis\+cluster)://[^\s]+", re.ASCII
@@ -59,8 +61,17 @@ def _staleness(value: float) -> float:
 class ServerConfig(Section):
     """The public listener and the limits it keeps."""
 
-    host: Text = key("127.0.0.1", description="Address to listen on; 0.0.0.0 for all.")
-    port: ListenPort = key(8080, description="Port to listen on; 0 takes any free one.")
+    host: Text = key(
+        "127.0.0.1",
+        description="Address to listen on; 0.0.0.0 for all; unix:/path for a socket, whose peers "
+        "are trusted proxies.",
+    )
+    port: ListenPort = key(
+        8080, description="Port to listen on; 0 takes any free one; a unix socket has none."
+    )
+    socket_mode: SocketMode = key(
+        "0660", description="Mode of the unix socket: who may write to it may connect."
+    )
     workers: Count = key(
         1, description="Processes that serve; with sessions, more than one needs Redis."
     )
@@ -92,6 +103,17 @@ class ServerConfig(Section):
     revocation_sweep: PositiveDuration = key(
         "500ms", description="How often open sockets and streams of ended sessions are looked for."
     )
+
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str, info: ValidationInfo) -> str:
+        return socket_url(value, info) if value.startswith(PREFIX) else value
+
+    @property
+    def socket_path(self) -> Path | None:
+        """Of the unix socket to listen on; None for TCP."""
+        is_unix = self.host.startswith(PREFIX)
+        return Path(self.host.removeprefix(PREFIX)) if is_unix else None
 
 
 class StoreConfig(Section):

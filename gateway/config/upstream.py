@@ -12,7 +12,6 @@ from pydantic import (
     model_validator,
 )
 
-from gateway.config.secret import directory_of
 from gateway.config.section import OrText, Section, key
 from gateway.config.units import (
     Count,
@@ -24,9 +23,9 @@ from gateway.config.units import (
     Whole,
     url_parts,
 )
+from gateway.config.unix_sockets import PREFIX, socket_url
 
 _PARTS_OF_TEMPLATE = re.compile(r"(?:[^{}\x00-\x1f\x7f-\U0010ffff]|\{[!-z|~]+\})+")
-_LONGEST_SOCKET_PATH = 107  # sun_path of sockaddr_un holds 108 bytes with its end
 
 
 def _template(value: str) -> str:
@@ -49,8 +48,8 @@ class ServerAddress(Section):
     @field_validator("url")
     @classmethod
     def _address(cls, value: str, info: ValidationInfo) -> str:
-        if value.startswith("unix:"):
-            return _socket_url(value, info)
+        if value.startswith(PREFIX):
+            return socket_url(value, info)
         parts = url_parts(value)
         if parts.scheme == "https":
             raise ValueError("https upstreams are not supported yet")
@@ -66,7 +65,7 @@ class ServerAddress(Section):
 
     @property
     def kind(self) -> Literal["tcp", "unix"]:
-        return "unix" if self.url.startswith("unix:") else "tcp"
+        return "unix" if self.url.startswith(PREFIX) else "tcp"
 
     @property
     def host(self) -> str:
@@ -81,19 +80,7 @@ class ServerAddress(Section):
     @property
     def path(self) -> str | None:
         """Of the unix socket; None for TCP."""
-        return self.url.removeprefix("unix:") if self.kind == "unix" else None
-
-
-def _socket_url(value: str, info: ValidationInfo) -> str:
-    name = value.removeprefix("unix:")
-    if name.startswith("//"):
-        name = name.removeprefix("//")
-    if not name.strip("/") or "\0" in name:
-        raise ValueError("must be unix:/path")
-    path = str(directory_of(info) / name)
-    if len(path.encode()) > _LONGEST_SOCKET_PATH:
-        raise ValueError("a socket's path may have 107 bytes at most")
-    return f"unix:{path}"
+        return self.url.removeprefix(PREFIX) if self.kind == "unix" else None
 
 
 class TimeoutsConfig(Section):

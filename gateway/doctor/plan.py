@@ -73,6 +73,7 @@ class CheckedServer:
 def plans(config: Config, *, paths: Iterable[str] = ()) -> Iterator[Plan]:
     """One for each upstream; `paths` are further ones to ask, each of the upstream it leads to."""
     table = RouteTable.compile(config.routes)
+    server = config.server
     headers = {name for each in config.upstreams.values() for name in each.identity_headers}
     for name, settings in config.upstreams.items():
         routes = [route for route in table.routes if route.config.upstream == name]
@@ -86,7 +87,7 @@ def plans(config: Config, *, paths: Iterable[str] = ()) -> Iterator[Plan]:
             settings=settings,
             asked=tuple(asked),
             named=tuple(dict.fromkeys(named)),
-            is_behind_tls=bool(config.server.trusted_proxies),
+            is_behind_tls=bool(server.trusted_proxies) or server.socket_path is not None,
             forgeable=tuple(sorted(headers.difference(settings.identity_headers))),
         )
 

@@ -4,12 +4,14 @@ for its reading.
 
 import asyncio
 from collections.abc import Collection
+from socket import AF_UNIX
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway.edge.cycle import CLIENT_STALL, Refusal
 from gateway.errors import RequestRefused, TooManyConnections
+from gateway.request import UNIX_PEER
 
 
 class Patience(HttpToolsProtocol):
@@ -33,6 +35,8 @@ class Patience(HttpToolsProtocol):
 
     def _welcome(self) -> None:
         """A new connection: it may say something, or there are too many already."""
+        if self.client is None and self.transport.get_extra_info("socket").family == AF_UNIX:
+            self.client = (UNIX_PEER, 0)  # None is also a client that is gone already
         if len(self.connections) > self.max_connections:
             self.transport.write(self.refusal(TooManyConnections()))
             self.transport.close()

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import gc
-import select
 import socket
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -16,9 +16,8 @@ from gateway.edge.cycle import Refusal
 from gateway.edge.ordinary_head import OrdinaryHeads
 from gateway.edge.protocol import EdgeProtocol
 from gateway.edge.splice import End
-from gateway.upstream.keepalive import probe_when_silent
+from gateway.edge.turns import Turns
 
-BACKLOG = 2048
 # libuv takes one connection a turn of the loop from each handle of a listening socket, and a turn
 # takes 15 ms under load: by one handle, the last of 1,000 clients waited for more than a second.
 # With each handle a lone connection costs 1 to 2 µs more: all of them look for one.
@@ -40,13 +39,14 @@ class SideServer(uvicorn.Server):
     """A listener for which signals are somebody else's business."""
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._listeners = sockets or []
         with contextlib.ExitStack() as opened:
             handles = [
                 opened.enter_context(listener.dup())
-                for listener in sockets or []
+                for listener in self._listeners
                 for _ in range(HANDLES - 1)
             ]
-            await super().serve([*(sockets or []), *handles])
+            await super().serve([*self._listeners, *handles])
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -69,16 +69,43 @@ class SideServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Takes who has connected already, and gives who waits the time for one more request."""
-        await _accept_queued(sockets or [])
         protocol = self.config.http
         if isinstance(protocol, type) and issubclass(protocol, EdgeProtocol):
             # Also for who was accepted just now, and is no connection of the server's yet.
             protocol.is_leaving, protocol.is_fast = True, False
+        await self._accept_last()
         closing = asyncio.create_task(self._close_waiting())
         try:
             await super().shutdown(sockets)
         finally:
             closing.cancel()
+
+    async def _accept_last(self) -> None:
+        """Closes the listening sockets, and takes who is in their queues, who would be reset.
+
+        Nothing is done between the last look into a queue and its end: what comes then is reset.
+        """
+        queues = [listener.dup() for listener in self._listeners]
+        for server in self.servers:
+            server.close()
+        accepted = []
+        for queue in queues:
+            queue.setblocking(False)
+            with queue, contextlib.suppress(OSError):  # it is empty
+                while True:
+                    accepted.append(queue.accept()[0])
+        loop = asyncio.get_running_loop()
+        for connection in accepted:
+            with contextlib.suppress(OSError):  # it has gone
+                await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes them."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
 
     async def _close_waiting(self) -> None:
         grace = self.config.timeout_graceful_shutdown
@@ -91,7 +118,10 @@ class SideServer(uvicorn.Server):
 
 
 class EdgeServer(SideServer):
-    """The public listener. `on_stop` is called at once when a signal asks to stop."""
+    """The public listener. `on_stop` is called at once when a signal asks to stop.
+
+    `is_shared` says that other processes accept from the same sockets.
+    """
 
     def __init__(
         self,
@@ -99,13 +129,18 @@ class EdgeServer(SideServer):
         *,
         on_started: Callable[[], None],
         on_stop: Callable[[], None],
+        is_shared: bool = False,
     ) -> None:
         super().__init__(config)
+        self._is_shared = is_shared
         self._on_started = on_started
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([] if self._is_shared else sockets)
+        if self._is_shared:
+            take = partial(asyncio.get_running_loop().connect_accepted_socket, self._protocol)
+            self.servers = [Turns(each, take=take) for each in self._listeners]  # type: ignore[misc]
         keep_for_good()
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
@@ -128,14 +163,6 @@ class EdgeServer(SideServer):
         with uvicorn.Server.capture_signals(self):
             yield
             self._captured_signals.clear()  # a graceful stop ends with 0, not by the signal
-
-
-async def _accept_queued(sockets: list[socket.socket]) -> None:
-    """Lets the loop accept what is in the queues, which would be reset when they are closed."""
-    for _ in range(BACKLOG):
-        if not select.select(sockets, [], [], 0)[0]:
-            return
-        await asyncio.sleep(0)
 
 
 async def run(
@@ -220,31 +247,3 @@ def in_flight(config: uvicorn.Config) -> int:
 def side_config(app: Any) -> uvicorn.Config:
     """How the admin listener runs."""
     return uvicorn.Config(app, lifespan="off", server_header=False, **_PLAIN)
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises OSError where the address is taken or not ours."""
-    listener = socket.create_server((host, port), family=_family(host), backlog=BACKLOG)
-    probe_when_silent(listener)
-    return listener
-
-
-def listen_together(host: str, port: int, number: int) -> list[socket.socket]:
-    """Several listening sockets on one address, among which the kernel spreads connections."""
-    with contextlib.ExitStack() as opened:
-        if port:  # else a second gateway would share the address without a word
-            listen(host, port).close()
-        listeners: list[socket.socket] = []
-        for _ in range(number):
-            listener = socket.create_server(
-                (host, port), family=_family(host), backlog=BACKLOG, reuse_port=True
-            )
-            probe_when_silent(listener)
-            listeners.append(opened.enter_context(listener))
-            port = listener.getsockname()[1]
-        opened.pop_all()
-    return listeners
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

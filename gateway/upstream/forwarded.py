@@ -1,14 +1,15 @@
 """Who the client is, and how the upstream is told: X-Forwarded-*, Forwarded (RFC 7239).
 
-Believed from `trusted_proxies` alone, and read right to left: the first address from the right
-that is no trusted proxy is the client. Everything else a client says of itself is replaced.
+Believed from `trusted_proxies` alone, and from whoever may open the gateway's unix socket; read
+right to left: the first address from the right that is no trusted proxy is the client. Everything
+else a client says of itself is replaced.
 """
 
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.request import RequestHead, is_valid_host
+from gateway.request import UNIX_PEER, RequestHead, is_valid_host
 
 MAX_HOPS = 32
 _MEMORY = 4096  # bound of the remembered answers
@@ -35,6 +36,9 @@ class ForwardedPolicy:
         self._known: dict[tuple[str | None, bytes, str], Client] = {}
 
     def trusts(self, address: str | None) -> bool:
+        """Whether what this peer says of its clients is believed."""
+        if address == UNIX_PEER:
+            return True  # the mode of the socket's file says who may connect
         if not self._trusted or address is None:
             return False
         verdict = self._verdicts.get(address)

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.app.supervisor import Supervisor
 from gateway.config import Config, load
-from gateway.edge.server import listen_together
+from gateway.edge.ports import listen_together
 from tests.factories import SECRET
 
 FILE = """

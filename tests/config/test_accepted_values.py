@@ -165,9 +165,16 @@ def test_a_good_value_is_read(
 
 
 def test_a_relative_socket_is_beside_the_file(tmp_path: Path) -> None:
-    config = load_text(tmp_path, file_with(upstream="{servers: [unix:run/a.sock]}")).config
+    text = file_with(server="{host: unix:run/b.sock}", upstream="{servers: [unix:run/a.sock]}")
+    config = load_text(tmp_path, text).config
 
     assert config.upstreams["students"].servers[0].path == str(tmp_path / "run/a.sock")
+    assert config.server.socket_path == tmp_path / "run/b.sock"
+    assert config.server.host == f"unix:{tmp_path}/run/b.sock"
+
+
+def test_an_address_is_no_socket(tmp_path: Path) -> None:
+    assert load_text(tmp_path, file_with(server="{host: '::1'}")).config.server.socket_path is None
 
 
 def test_the_configuration_is_frozen(tmp_path: Path) -> None:

@@ -93,7 +93,9 @@ def test_what_stands_once_is_added_or_removed(tmp_path: Path) -> None:
     assert changes(two, one) == ["issuers.staff: removed", "routes[1]: removed"]
 
 
-@pytest.mark.parametrize("key", ["host: 127.0.0.3", "port: 9", "workers: 3"])
+@pytest.mark.parametrize(
+    "key", ["host: 127.0.0.3", "host: unix:/a", "port: 9", "workers: 3", "socket_mode: '600'"]
+)
 def test_what_the_start_was_made_from_is_fixed(tmp_path: Path, key: str) -> None:
     store = "{url: redis://h}"
     old = config(tmp_path, store=store)

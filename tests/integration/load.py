@@ -61,8 +61,10 @@ class Load:
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         host, _, port = self.address.removeprefix("http://").rpartition(":")
         try:
+            if host == "unix":
+                return await asyncio.open_unix_connection(port)
             return await asyncio.open_connection(host, int(port))
-        except ConnectionError:
+        except (ConnectionError, FileNotFoundError):
             self.refused += 1
             return None
 

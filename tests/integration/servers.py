@@ -148,7 +148,9 @@ def serve_file(
         env=env,
     )
     found = process.wait_for(
-        lambda: re.search(r"listening on (http://\S+), admin on port (\d+)", process.output())
+        lambda: re.search(
+            r"listening on ((?:http|unix):\S+), admin on port (\d+)", process.output()
+        )
     )
     gateway = RunningGateway(process, found[1], f"http://127.0.0.1:{found[2]}", file)
     process.wait_for(lambda: status_of(gateway.admin, "/readyz") == 200 or None)

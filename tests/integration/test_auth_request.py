@@ -1,55 +1,21 @@
 """deploy/nginx/auth_request.conf under a real nginx: it moves the bytes, the gateway decides."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
 from examples.processes import Processes
-from tests.integration.exchange import JSON, Answer, ask
-from tests.integration.fronts import free_ports, start_deployed
+from tests.integration.auth_request_conf import Site, start
+from tests.integration.exchange import JSON, ask
 from tests.integration.live.servers import start_live
-from tests.integration.servers import RunningApp, RunningEcho, RunningGateway, start_gateway
+from tests.integration.servers import KeptConnection, RunningApp, RunningEcho, start_gateway
 
-WHO = b'{"username": "user1", "password": "#beta123"}'
 REMEMBERED = 1.0  # seconds, by proxy_cache_valid
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """nginx, the gateway that it asks, and the app that it forwards to."""
-
-    address: str
-    gateway: RunningGateway
-    decisions: Path
-
-    def log_in(self) -> dict[str, str]:
-        pair: dict[str, str] = ask(
-            self.address, "POST", "/gettoken/", headers=[JSON], body=WHO
-        ).json()
-        return pair
-
-    def call(self, path: str, *fields: tuple[str, str], token: str = "") -> Answer:
-        bearer = [("Authorization", f"Bearer {token}")] if token else []
-        return ask(self.address, "GET", path, headers=[*bearer, *fields])
-
-
-def start(gateway: RunningGateway, *, app: str, directory: Path, children: Processes) -> Site:
-    """nginx with the file as it stands, but for where the three are."""
-    (port,) = free_ports(1)
-    decisions = directory / "decisions"
-    places = {
-        "/dev/shm/gateway-decisions": str(decisions),
-        "listen 80 ": f"listen 127.0.0.1:{port} ",
-        "server 127.0.0.1:8080;": f"server {gateway.address.removeprefix('http://')};",
-        "server 127.0.0.1:8001;": f"server {app.removeprefix('http://')};",
-    }
-    start_deployed("auth_request.conf", places, port=port, directory=directory, children=children)
-    return Site(f"http://127.0.0.1:{port}", gateway, decisions)
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +117,22 @@ def test_what_only_a_proxy_may_say_is_dropped(site: Site, name: str) -> None:
 def test_the_app_hears_of_the_client(site: Site) -> None:
     meta = site.call("/open/", ("X-Forwarded-For", "6.6.6.6")).json()["meta"]
     assert meta["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+
+
+def test_each_request_has_an_id_that_clients_do_not_choose(site: Site) -> None:
+    kept = KeptConnection(site.address)
+    ids = {
+        kept.ask("GET", "/open/", headers=[("X-Request-Id", "forged")]).json()["meta"][
+            "HTTP_X_REQUEST_ID"
+        ]
+        for _ in range(3)
+    }
+    kept.close()
+    ids.add(site.call("/open/").json()["meta"]["HTTP_X_REQUEST_ID"])
+    assert len(ids) == 4
+    assert "forged" not in ids
+    # The gateway takes it over, so its log names what nginx names.
+    assert re.fullmatch(r"\d+-\d+-[\d.]+", site.call("/api/").header("X-Request-Id") or "")
 
 
 @pytest.mark.parametrize(
@@ -263,6 +245,21 @@ async def test_a_socket_passes_the_gateway_and_ends_with_its_session(
         live.log_out(pair)
         await opened.wait_closed()
         assert opened.close_code == 1008
+
+
+def test_the_gateway_may_be_asked_by_a_unix_socket(
+    own_echo: RunningEcho, children: Processes, tmp_path: Path
+) -> None:
+    config = {
+        "server": {"host": f"unix:{tmp_path / 'gateway.sock'}"},
+        "upstreams": {"echo": {"servers": [own_echo.address]}},
+        "routes": [{"path": "/open", "auth": "none", "upstream": "echo"}],
+    }
+    gateway = start_gateway(config, directory=tmp_path, children=children)
+    site = start(gateway, app=own_echo.address, directory=tmp_path, children=children)
+    assert site.call("/open/").json()["meta"]["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
+    assert site.call("/nowhere/").status == 404
+    gateway.process.stop()
 
 
 def test_without_a_gateway_nothing_passes(

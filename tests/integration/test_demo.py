@@ -3,7 +3,6 @@
 import os
 import re
 import runpy
-import shutil
 import signal
 import socket
 import sys
@@ -169,14 +168,6 @@ def test_a_socket_with_a_listener_is_taken(processes: Processes, tmp_path: Path)
         server.listen()
         with pytest.raises(DemoError, match=re.escape(str(path))):
             demo.refuse_taken_addresses([], [path])
-
-
-def test_check_without_curl_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert demo.main(["--check"]) == 1
-    assert "curl was not found" in capsys.readouterr().err
 
 
 def test_an_old_python_is_told_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

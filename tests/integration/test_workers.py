@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from examples.apps import connect
-from gateway.edge.server import listen_together
+from gateway.edge.ports import listen_together
 from tests.integration.exchange import ask, head, receive
 from tests.integration.load import Load
 from tests.integration.servers import RunningEcho, RunningGateway

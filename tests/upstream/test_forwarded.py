@@ -59,7 +59,11 @@ POLICY = ("10.0.0.0/8", "127.0.0.1/32", "::1/128", "2001:db8::/32")
         ),
         pytest.param("::ffff:10.0.0.1", {"x_forwarded_for": "1.2.3.4"}, "1.2.3.4",
                      "1.2.3.4, ::ffff:10.0.0.1", id="a mapped address"),
-        pytest.param(None, {"x_forwarded_for": "9.9.9.9"}, "", "", id="a unix socket"),
+        pytest.param(None, {"x_forwarded_for": "9.9.9.9"}, "", "", id="a peer that is gone"),
+        pytest.param("", {"x_forwarded_for": "1.2.3.4"}, "1.2.3.4", "1.2.3.4", id="a unix socket"),
+        pytest.param("", {"x_forwarded_for": "6.6.6.6, 1.2.3.4, 10.0.0.2"}, "1.2.3.4",
+                     "6.6.6.6, 1.2.3.4, 10.0.0.2", id="proxies before a unix socket"),
+        pytest.param("", {}, "", "", id="a unix socket that says nothing"),
         pytest.param("nonsense", {"x_forwarded_for": "9.9.9.9"}, "nonsense", "nonsense", id="odd"),
     ],
 )  # fmt: skip

@@ -99,6 +99,12 @@ async def events(request: Any) -> Any:
     return StreamingHttpResponse(pieces(), content_type="text/event-stream")
 
 
+async def unbuffered_events(request: Any) -> Any:
+    answer = await events(request)
+    answer["X-Accel-Buffering"] = "no"
+    return answer
+
+
 async def ask_for_one(request: Any) -> Any:
     _asked_for.release()
     return JsonResponse({})
@@ -130,6 +136,7 @@ async def page(request: Any) -> Any:
 urlpatterns = [
     path("gettoken/", gettoken),
     path("events/", events),
+    path("feed/", unbuffered_events),
     path("next/", ask_for_one),
     path("left/<path:socket>", left),
     path("poured/", poured),
