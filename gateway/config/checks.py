@@ -154,6 +154,8 @@ def _servers(path: KeyPath, upstream: UpstreamConfig) -> Findings:
 
 def _identity(path: KeyPath, upstream: UpstreamConfig) -> Findings:
     where = (*path, "identity_headers")
+    if upstream.identity == "drf_token":
+        yield (*path, "identity"), "this value is not supported yet"
     if upstream.identity == "headers" and not upstream.identity_headers:
         yield (*path, "identity"), "headers needs identity_headers"
     if upstream.identity == "mint" and upstream.mint is None:

@@ -175,7 +175,8 @@ class UpstreamConfig(Section):
     health_check: HealthCheckConfig | None = key(None, description="Active checks; null: none.")
     circuit_breaker: CircuitBreakerConfig | None = key(None, description="Null: none.")
     identity: Literal["passthrough", "headers", "mint", "drf_token", "none"] = key(
-        "passthrough", description="How the upstream learns who the verified bearer is."
+        "passthrough",
+        description="How the upstream learns who the bearer is; drf_token is not supported yet.",
     )
     identity_headers: Mapping[HeaderName, Annotated[str, AfterValidator(_template)]] = key(
         default_factory=dict,
