@@ -110,7 +110,6 @@ async def _supervise(
             await supervisor.stop()
             return 0
         finally:
-            public.vanish()  # also where it never served: the process ends here
             stopped.cancel()
             side.should_exit = True
             await admin
