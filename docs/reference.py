@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from gateway.config import json_schema
-from gateway.config.not_yet import NOT_YET
 from gateway.endpoints.admin.api import OPERATIONS
 from gateway.endpoints.admin.openapi import document
 from tests.wire.recipes import recording
@@ -58,27 +57,23 @@ def keys() -> str:
     parts: list[str] = []
     for key, form in schema["properties"].items():
         name = next(_references(form))
-        parts += _section(name, key, schema["$defs"], NOT_YET.get(key, {}), is_off=False)
+        parts += _section(name, key, schema["$defs"])
     return "\n".join(parts)
 
 
-def _section(
-    name: str, title: str, definitions: Schema, not_yet: Any, *, is_off: bool
-) -> Iterator[str]:
+def _section(name: str, title: str, definitions: Schema) -> Iterator[str]:
     definition = definitions[name]
     yield f"### {title}\n\n{definition['description']}\n"
     yield "| key | takes | default | meaning |\n|---|---|---|---|"
-    within: list[tuple[str, str, bool]] = []
+    within: list[tuple[str, str]] = []
     for key, form in definition["properties"].items():
-        is_key_off = is_off or (key in not_yet and not_yet[key] is None)
-        mark = " **Not yet.**" if is_key_off else " **Partly.**" if key in not_yet else ""
         default = _default(key, form, definition)
         meaning = _meaning(form, definitions)
-        yield f"| `{key}` | {_takes(form)} | {default} | {meaning}{mark} |"
-        within += [(inner, key, is_key_off) for inner in _references(form)]
+        yield f"| `{key}` | {_takes(form)} | {default} | {meaning} |"
+        within += [(inner, key) for inner in _references(form)]
     yield ""
-    for inner, key, is_inner_off in within:
-        yield from _section(inner, f"{title}.{key}", definitions, {}, is_off=is_inner_off)
+    for inner, key in within:
+        yield from _section(inner, f"{title}.{key}", definitions)
 
 
 def _references(form: Any) -> Iterator[str]:

@@ -4,6 +4,7 @@ Each check yields key paths with messages; whoever calls it knows the lines.
 """
 
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
@@ -59,6 +60,10 @@ def doubts(parts: Parts) -> Findings:
         if admin.token is not None and len(admin.token.reveal()) < _SHORT_TOKEN:
             told = f"short enough to be guessed: take {_SHORT_TOKEN} random characters or more"
             yield (*path, "token"), told
+    for path, server in parts.of_kind(ServerConfig).items():
+        if server.socket_path is not None and int(server.socket_mode, 8) & stat.S_IWOTH:
+            told = "every user of this machine may connect, and is believed as a trusted proxy"
+            yield (*path, "socket_mode"), told
     routes = parts.of_kind(RouteConfig).values()
     upstreams = parts.of_kind(UpstreamConfig).values()
     believed = {name for route in routes for name in route.issuers}
@@ -150,6 +155,8 @@ def _servers(path: KeyPath, upstream: UpstreamConfig) -> Findings:
 
 def _identity(path: KeyPath, upstream: UpstreamConfig) -> Findings:
     where = (*path, "identity_headers")
+    if upstream.identity == "drf_token":
+        yield (*path, "identity"), "this value is not supported yet"
     if upstream.identity == "headers" and not upstream.identity_headers:
         yield (*path, "identity"), "headers needs identity_headers"
     if upstream.identity == "mint" and upstream.mint is None:

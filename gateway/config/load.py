@@ -13,7 +13,6 @@ from gateway.config.environment import override
 from gateway.config.expansion import expand
 from gateway.config.faults import ConfigError, Fault, KeyPath
 from gateway.config.issuer import IssuerConfig
-from gateway.config.not_yet import not_yet
 from gateway.config.parts import Parts
 from gateway.config.reading import read
 from gateway.config.schema import Shape
@@ -86,7 +85,7 @@ def load(
         problem = judge_store(store.url) if parts.is_whole(key, "url") else None
         if problem is not None:
             fatal.append(((*key, "url"), problem))
-    for key, message in (*check(parts), *fatal, *not_yet(parts.sections)):
+    for key, message in (*check(parts), *fatal):
         found.add(key, message)
     if found.faults or config is None:
         raise ConfigError(sorted(found.faults, key=lambda fault: fault.line))

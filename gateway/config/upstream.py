@@ -177,7 +177,8 @@ class UpstreamConfig(Section):
         None, description="When a failing server is left alone for a while; null: never."
     )
     identity: Literal["passthrough", "headers", "mint", "drf_token", "none"] = key(
-        "passthrough", description="How the upstream learns who the verified bearer is."
+        "passthrough",
+        description="How the upstream learns who the bearer is; drf_token is not supported yet.",
     )
     identity_headers: Mapping[HeaderName, Annotated[str, AfterValidator(_template)]] = key(
         default_factory=dict,

@@ -173,6 +173,11 @@ REFUSED = [
     ),
     (
         "upstream",
+        "{@SERVERS, identity: drf_token}",
+        "6: upstreams.students.identity: this value is not supported yet",
+    ),
+    (
+        "upstream",
         "{@SERVERS, identity: headers}",
         "6: upstreams.students.identity: headers needs identity_headers",
     ),

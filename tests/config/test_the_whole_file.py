@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from gateway.config import (
-    Config,
     ConfigError,
     Fault,
     IssuerConfig,
@@ -14,7 +13,6 @@ from gateway.config import (
     json_schema,
     load,
 )
-from gateway.config.not_yet import NOT_YET
 from tests.config.samples import SECRET, faults_of, file_with, load_text
 
 REPOSITORY = Path(__file__).parents[2]
@@ -344,6 +342,13 @@ class TestKeyMaterial:
         ]
 
 
+def test_workers_without_a_shared_store_are_told_of_redis(tmp_path: Path) -> None:
+    (fault,) = faults_of(tmp_path, file_with(server="{workers: 2}"))
+
+    assert fault.startswith("config.yaml:1: server.workers: ")
+    assert "Redis" in fault
+
+
 def test_a_loaded_configuration_knows_the_line_of_each_key(tmp_path: Path) -> None:
     source = load_text(tmp_path, ALL_DEFAULTS, environ={"DJANGO_SECRET_KEY": SECRET}).source
 
@@ -374,19 +379,3 @@ def test_every_key_has_a_description_in_the_schema() -> None:
     ]
 
     assert silent == []
-
-
-def test_every_key_that_does_not_work_yet_exists() -> None:
-    smallest = Config.model_validate(
-        {
-            "issuers": {"a": {}},
-            "upstreams": {"a": {"servers": ["http://h"]}},
-            "routes": [{"path": "/", "upstream": "a"}],
-        }
-    )
-
-    for name, keys in NOT_YET.items():
-        section = getattr(smallest, name)
-        one = section["a"] if isinstance(section, dict) else section
-        one = one[0] if isinstance(one, tuple) else one
-        assert set(keys) <= set(type(one).model_fields)
