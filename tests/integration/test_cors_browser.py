@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free_ports
 from tests.factories import private_pem, rsa_key, sign
-from tests.integration.fronts import chromium, free_ports
+from tests.integration.fronts import chromium,
 from tests.integration.servers import RunningApp, RunningGateway
 from tests.servers import Script, Upstreamed, scripted
 
