@@ -17,11 +17,10 @@ import yaml
 from examples.processes import Processes
 from examples.walkthrough import PUBLIC, WALKTHROUGHS, run
 from gateway.config import load
-from tests.ports import free_port
 from tests.conftest import Figure
 from tests.deploy.conftest import APPS, SERVERS
 from tests.deploy.containers import ROOT, Containers
-from tests.redis_servers import
+from tests.ports import free_port
 
 GATEWAYS = ("gateway-tested_gateway-1_1", "gateway-tested_gateway-2_1")
 _COMPOSE = (sys.executable, "-m", "podman_compose", "--project-name", "gateway-tested")

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 
 from examples.apps import status_of
-from tests.ports import free_port
 from tests.conftest import Figure
 from tests.deploy.containers import BASE, IMAGE, ROOT, Containers
-from tests.redis_servers import
+from tests.ports import free_port
 
 DOCKERFILES = ("Dockerfile", "examples/Dockerfile")
 

@@ -14,12 +14,11 @@ from websockets.asyncio.client import connect
 
 from examples.apps import status_of
 from examples.processes import Processes
-from tests.ports import free_ports
 from tests.factories import SECRET, sign
 from tests.integration.exchange import JSON, Answer, ask, authorization
-from tests.integration.fronts import
 from tests.integration.live.servers import start_live
 from tests.integration.servers import ROOT, RunningEcho, RunningGateway, start_gateway
+from tests.ports import free_ports
 
 # Of each kind the file in deploy/, and how it is started with it.
 RECIPES = {

@@ -11,13 +11,12 @@ import pytest
 from websockets.asyncio.client import connect
 
 from examples.processes import Processes
-from tests.ports import free_ports
 from tests.conftest import Figure
 from tests.integration.exchange import ask, head
 from tests.integration.front_conf import BALANCER, Clients, Front, config, reached, start, trusting
-from tests.integration.fronts import
 from tests.integration.live.servers import start_live
 from tests.integration.servers import RunningEcho, RunningGateway, start_gateway
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module", params=["tcp", "unix"])
