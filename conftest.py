@@ -6,6 +6,7 @@ Tests that replace a part of a class are of the pure modules alone: in compiled 
 import importlib
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     replacing = [item for item in items if item.get_closest_marker("replaces_code")]
     config.hook.pytest_deselected(items=replacing)
     items[:] = [item for item in items if item not in replacing]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Of several processes one has all tests of a file, or of a folder whose images take minutes."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByWhatIsShared(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return "tests/deploy" if file.startswith("tests/deploy/") else file
+
+    return ByWhatIsShared(config, log)
 
 
 def _is_all_required() -> bool:
