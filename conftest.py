@@ -43,15 +43,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Of several processes one has all tests of a file, or of a folder whose images take minutes."""
-    from xdist.scheduler import LoadFileScheduling
+    """Gives one process all tests of a file, or of the folder whose images take minutes to make."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
-    class ByWhatIsShared(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file: str = super()._split_scope(nodeid)
-            return "tests/deploy" if file.startswith("tests/deploy/") else file
+    def shared_by(test: str) -> str:
+        file = test.partition("::")[0]
+        return "tests/deploy" if file.startswith("tests/deploy/") else file
 
-    return ByWhatIsShared(config, log)
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = shared_by
+    return scheduling
 
 
 def _is_all_required() -> bool:
