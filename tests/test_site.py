@@ -1,10 +1,14 @@
 """The documentation builds as a site, holds all pages, and loads nothing from elsewhere."""
 
+import functools
 import os
 import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,7 @@ from mkdocs.structure.files import File, Files
 
 from docs.hooks import on_files
 from gateway.config import load
+from tests.integration.browser import browsing
 from tests.test_readme import blocks_of
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +68,35 @@ def test_no_page_needs_a_network(site: Path) -> None:
         loads = Loaded(page).loads
         assert any(load.endswith(".css") for load in loads)
         assert not [load for load in loads if re.match(r"https?:|//", load)]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def served(site: Path) -> Iterator[str]:
+    """The site's URL, on a server that has files and nothing else."""
+    handler = functools.partial(Quiet, directory=str(site))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_its_search_finds_a_page_and_asks_nobody_else(served: str, tmp_path: Path) -> None:
+    async with browsing(tmp_path) as page:
+        await page.visit(f"{served}index.html")
+        await page.evaluate("document.querySelector('.md-search__input').focus()")
+        await page.type("rotation")
+        await page.until("!!document.querySelector('.md-search-result__link[href*=key-rotation]')")
+        assert [url for url in page.asked if not url.startswith((served, "data:", "blob:"))] == []
+        assert page.complaints == []
 
 
 def test_sources_are_not_of_the_site(site: Path) -> None:

@@ -9,18 +9,20 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Coroutine
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import uvloop
 
 
-def run_and_end(main: Coroutine[Any, Any, int]) -> NoReturn:
-    """Runs it, and ends this process with the exit code that it gives."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(main)
-        logging.shutdown()
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # nobody reads it any more
-                stream.flush()
-        os._exit(code)
+def loop_runner() -> asyncio.Runner:
+    """What runs a loop; call `end_process` before its context is left, which closes the loop."""
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
+
+
+def end_process(code: int) -> NoReturn:
+    """Ends this process with an exit code, and without what other contexts would still release."""
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)

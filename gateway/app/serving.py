@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from gateway.app.alone import Alone
 from gateway.app.control import control_socket
-from gateway.app.ending import run_and_end
+from gateway.app.ending import end_process, loop_runner
 from gateway.app.listening import Listening, listening
 from gateway.app.reloading import Load, Reloader
 from gateway.app.supervisor import Supervisor
@@ -38,15 +38,17 @@ def serve(config: Config, *, load: Load, control: Path) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     configure_logging(config.logging.level, config.logging.format)
     server, admin = config.server, config.admin
-    with contextlib.ExitStack() as stack:
-        try:
-            private = stack.enter_context(listen(admin.host, admin.port))
-            public = stack.enter_context(listening(server))
-        except OSError as error:
-            _LOG.error("can't listen: %s", error.strerror or error)
-            return 1
-        run_all = _serve_alone if server.workers == 1 else _supervise
-        return run_and_end(run_all(config, public, private, load=load, control=control))
+    with loop_runner() as runner:
+        with contextlib.ExitStack() as stack:
+            try:
+                private = stack.enter_context(listen(admin.host, admin.port))
+                public = stack.enter_context(listening(server))
+            except OSError as error:
+                _LOG.error("can't listen: %s", error.strerror or error)
+                return 1
+            run_all = _serve_alone if server.workers == 1 else _supervise
+            code = runner.run(run_all(config, public, private, load=load, control=control))
+        return end_process(code)
 
 
 async def _serve_alone(

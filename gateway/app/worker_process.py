@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from gateway.app.channel import Channel
-from gateway.app.ending import run_and_end
+from gateway.app.ending import end_process, loop_runner
 from gateway.app.inquiry import told
 from gateway.app.worker import Worker
 from gateway.config import Config
@@ -83,7 +83,9 @@ def main() -> None:
     channel, listener = map(int, sys.argv[1:])
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor's business
     end = socket.socket(fileno=channel)
-    run_and_end(WorkerProcess(socket.socket(fileno=listener)).run(end))
+    worker = WorkerProcess(socket.socket(fileno=listener))
+    with loop_runner() as runner:
+        end_process(runner.run(worker.run(end)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Each check yields key paths with messages; whoever calls it knows the lines.
 """
 
 import re
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 
@@ -59,6 +60,10 @@ def doubts(parts: Parts) -> Findings:
         if admin.token is not None and len(admin.token.reveal()) < _SHORT_TOKEN:
             told = f"short enough to be guessed: take {_SHORT_TOKEN} random characters or more"
             yield (*path, "token"), told
+    for path, server in parts.of_kind(ServerConfig).items():
+        if server.socket_path is not None and int(server.socket_mode, 8) & stat.S_IWOTH:
+            told = "every user of this machine may connect, and is believed as a trusted proxy"
+            yield (*path, "socket_mode"), told
     routes = parts.of_kind(RouteConfig).values()
     upstreams = parts.of_kind(UpstreamConfig).values()
     believed = {name for route in routes for name in route.issuers}

@@ -139,18 +139,11 @@ class EdgeServer(SideServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup([] if self._is_shared else sockets)
         if self._is_shared:
-            listener, *_ = sockets or []  # the others are handles of the same
-            self.servers.append(Turns(listener, take=self._take))  # type: ignore[arg-type]
+            take = partial(asyncio.get_running_loop().connect_accepted_socket, self._protocol)
+            self.servers = [Turns(each, take=take) for each in self._listeners]  # type: ignore[misc]
         keep_for_good()
         gc.set_threshold(50_000, 20, 50)
         self._on_started()
-
-    async def _take(self, connection: socket.socket) -> None:
-        make: Any = self.config.http_protocol_class
-        protocol = partial(
-            make, self.config, server_state=self.server_state, app_state=self.lifespan.state
-        )
-        await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
     async def _wait_tasks_to_complete(self) -> None:
         try:

