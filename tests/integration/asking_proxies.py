@@ -20,7 +20,7 @@ from tests.ports import free_ports
 RECIPES = {
     "envoy": (
         "ext_authz.yaml",
-        ["--config-path", "ext_authz.yaml", "--concurrency", "1", "--use-dynamic-base-id"],
+        ["--config-path", "ext_authz.yaml", "--concurrency", "1", "--disable-hot-restart"],
     ),
     "traefik": (
         "forward_auth.yaml",

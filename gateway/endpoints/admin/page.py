@@ -1,4 +1,4 @@
-"""The dashboard: three files of the package, which hold no data and ask the admin API for it.
+"""The dashboard: files of the package, which hold no data and ask the admin API for it.
 
 Rule: the page loads and runs nothing but these files, and speaks to nobody but this listener.
 """
