@@ -4,11 +4,13 @@ What tests measured is shown when the run ends, by whichever process it was meas
 """
 
 from asyncio import AbstractEventLoop
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import pytest
 import uvloop
 from hypothesis import settings
+
+from tests.turns import turn
 
 # `--hypothesis-profile=long` searches for minutes, and elsewhere each time.
 settings.register_profile("short", deadline=None, derandomize=True)
@@ -28,6 +30,12 @@ def pytest_asyncio_loop_factories(
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_FIGURES] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with turn(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
