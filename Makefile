@@ -13,9 +13,11 @@ help: ## list the targets
 demo: .venv/.installed ## three Django apps behind the gateway on 127.0.0.1:8080 (ARGS=--check: try it and end)
 	@exec .venv/bin/python -B -m examples.demo $(ARGS)
 
-# Only all tests together can tell the coverage; ARGS picks some of them.
+# Only all tests together can tell the coverage; ARGS picks some of them. Tests that wait leave room
+# for others: two processes, in files and in their order, since what a file shares it makes once.
 test: .venv/.installed-dev ## all tests with their coverage (ARGS="tests/wire -k crit": some, without)
-	@.venv/bin/python -m pytest $(or $(ARGS),--cov --cov-report=term --cov-fail-under=95)
+	@.venv/bin/python -m pytest $(or $(ARGS),\
+	-n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term --cov-fail-under=95)
 
 test-faults: .venv/.installed-dev ## the token life cycle under fire, with figures (they are part of `test` too)
 	@.venv/bin/python -m pytest tests/faults $(ARGS)

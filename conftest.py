@@ -6,6 +6,7 @@ Tests that replace a part of a class are of the pure modules alone: in compiled 
 import importlib
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     replacing = [item for item in items if item.get_closest_marker("replaces_code")]
     config.hook.pytest_deselected(items=replacing)
     items[:] = [item for item in items if item not in replacing]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives one process all tests of a file, or of the folder whose images take minutes to make."""
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    def shared_by(test: str) -> str:
+        file = test.partition("::")[0]
+        return "tests/deploy" if file.startswith("tests/deploy/") else file
+
+    scheduling = LoadFileScheduling(config, log)
+    scheduling._split_scope = shared_by
+    return scheduling
 
 
 def _is_all_required() -> bool:

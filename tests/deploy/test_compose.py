@@ -17,9 +17,10 @@ import yaml
 from examples.processes import Processes
 from examples.walkthrough import PUBLIC, WALKTHROUGHS, run
 from gateway.config import load
-from tests.deploy.conftest import APPS, SERVERS, Tell
+from tests.conftest import Figure
+from tests.deploy.conftest import APPS, SERVERS
 from tests.deploy.containers import ROOT, Containers
-from tests.redis_servers import free_port
+from tests.ports import free_port
 
 GATEWAYS = ("gateway-tested_gateway-1_1", "gateway-tested_gateway-2_1")
 _COMPOSE = (sys.executable, "-m", "podman_compose", "--project-name", "gateway-tested")
@@ -76,7 +77,7 @@ def status_at(port: int) -> int | None:
 
 
 @pytest.fixture(scope="module")
-def composition(images: Containers, tell: Tell) -> Iterator[int]:
+def composition(images: Containers, figure: Figure) -> Iterator[int]:
     """The whole of it; its TLS port."""
     containers = images
     port = free_port()
@@ -91,7 +92,7 @@ def composition(images: Containers, tell: Tell) -> Iterator[int]:
             containers.wait_until_logged(f"gateway-tested_{app}_1", "Listening at")
         nginx = "gateway-tested_nginx_1"
         containers.wait_until(lambda: status_at(port) == 401, of=nginx)
-        tell(f"the composition up {time.monotonic() - started:.0f} s")
+        figure(f"the composition up {time.monotonic() - started:.0f} s")
         yield port
     finally:
         containers.attempt(*_COMPOSE, "down", "--volumes", **words)

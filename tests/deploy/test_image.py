@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from examples.apps import status_of
-from tests.deploy.conftest import Tell
+from tests.conftest import Figure
 from tests.deploy.containers import BASE, IMAGE, ROOT, Containers
-from tests.redis_servers import free_port
+from tests.ports import free_port
 
 DOCKERFILES = ("Dockerfile", "examples/Dockerfile")
 
@@ -49,10 +49,10 @@ def test_the_image_says_what_it_is(containers: Containers) -> None:
     ]
 
 
-def test_the_image_adds_little_to_its_base(containers: Containers, tell: Tell) -> None:
+def test_the_image_adds_little_to_its_base(containers: Containers, figure: Figure) -> None:
     whole, base = (int(containers.inspect(image, "{{.Size}}")) for image in (IMAGE, BASE))
     added = whole - base
-    tell(f"image {whole / 1e6:.0f} MB, of which {added / 1e6:.0f} MB are added to the base")
+    figure(f"image {whole / 1e6:.0f} MB, of which {added / 1e6:.0f} MB are added to the base")
     assert added < 80e6
 
 
@@ -91,7 +91,7 @@ def silent_name_server() -> Iterator[str]:
 
 @pytest.fixture
 def running(
-    containers: Containers, config: tuple[Path, int, int], silent_name_server: str, tell: Tell
+    containers: Containers, config: tuple[Path, int, int], silent_name_server: str, figure: Figure
 ) -> Iterator[str]:
     directory, _, admin = config
     name = "confined"
@@ -106,21 +106,21 @@ def running(
     try:
         private = f"http://127.0.0.1:{admin}"
         containers.wait_until(lambda: status_of(private, "/readyz") == 200, of=name)
-        tell(f"podman run to the first 200 of /readyz: {time.monotonic() - started:.2f} s")
+        figure(f"podman run to the first 200 of /readyz: {time.monotonic() - started:.2f} s")
         yield name
     finally:
         containers.attempt("podman", "rm", "--force", "--time", "5", name)
 
 
 def test_it_serves_without_rights_and_ends_when_told_though_no_name_server_answers(
-    containers: Containers, config: tuple[Path, int, int], running: str, tell: Tell
+    containers: Containers, config: tuple[Path, int, int], running: str, figure: Figure
 ) -> None:
     containers.wait_until_healthy(running)
     containers.assert_confined(running)
     # At rest, of what one pod asks for in deploy/kubernetes.
     memory = containers.memory(running)
     rss, pss = memory["Rss"], memory["Pss"]
-    tell(f"one worker at rest in its container: RSS {rss:.0f} MB, PSS {pss:.0f} MB")
+    figure(f"one worker at rest in its container: RSS {rss:.0f} MB, PSS {pss:.0f} MB")
     assert rss < 128
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(f"http://127.0.0.1:{config[1]}/")

@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import median
 
 from examples.processes import Processes
-from tests.deploy.conftest import Tell
+from tests.conftest import Figure
 from tests.integration.servers import start_gateway
 
 
-def test_a_gateway_is_ready_within_seconds(tmp_path: Path, tell: Tell) -> None:
+def test_a_gateway_is_ready_within_seconds(tmp_path: Path, figure: Figure) -> None:
     (tmp_path / "key").write_text(secrets.token_urlsafe(50))
     issuer = {"profile": "simplejwt", "algorithm": "HS256", "signing_key": {"file": "key"}}
     config = {
@@ -28,5 +28,5 @@ def test_a_gateway_is_ready_within_seconds(tmp_path: Path, tell: Tell) -> None:
             gateway = start_gateway(config, directory=tmp_path, children=children)
             took.append(time.monotonic() - started)
             assert gateway.readiness().json() == {"status": "ready"}
-    tell(f"process start to the first 200 of /readyz: {median(took):.2f} s, of three the median")
+    figure(f"process start to the first 200 of /readyz: {median(took):.2f} s, of three the median")
     assert median(took) < 10

@@ -1,4 +1,4 @@
-"""Gateways as processes of their own, as the workers; a real store; the figures that are shown."""
+"""Gateways as processes of their own, as the workers; a real store."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,6 @@ import pytest
 
 from examples.processes import Processes
 from tests.factories import SECRET
-from tests.faults.figures import Figure, Figures
 from tests.integration.conftest import (  # noqa: F401 - fixtures of this folder too
     children,
     run_echo,
@@ -23,28 +22,14 @@ from tests.servers import answering, scripted
 
 Run = Callable[..., list[RunningGateway]]
 
-_FIGURES = pytest.StashKey[Figures]()
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[_FIGURES] = Figures()
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    figures = config.stash[_FIGURES].table()
-    if figures:
-        terminalreporter.section("the figures of the fault tests")
-        for line in figures:
-            terminalreporter.write_line(line)
-
-
-@pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Figure:
-    """`figure(text)`: a line for the table at the end of the run."""
-    return request.config.stash[_FIGURES].of(request.node.name)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.parent == here:
+            item.add_marker("alone")  # it measures
 
 
 @pytest.fixture

@@ -1,30 +1,7 @@
-"""What the fault tests measured: one line each, shown as a table when the run ends."""
+"""What the fault tests make of their measurements."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from math import ceil
-
-Figure = Callable[[str], None]
-
-
-@dataclass
-class Figures:
-    """Lines by the test that measured them, in the order in which they ran."""
-
-    lines: list[tuple[str, str]] = field(default_factory=list)
-
-    def of(self, test: str) -> Figure:
-        return lambda line: self.lines.append((test, line))
-
-    def table(self) -> list[str]:
-        shown = []
-        last = ""
-        for test, line in self.lines:
-            if test != last:
-                shown.append(test)
-                last = test
-            shown.append(f"    {line}")
-        return shown
 
 
 def quantile(values: Sequence[float], share: float) -> float:

@@ -5,9 +5,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tests.conftest import Figure
 from tests.faults.chains import Chain
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure
 from tests.faults.lines import Line, Lines, Reply
 from tests.faults.tokens import claims_of, first_token, refreshing
 from tests.redis_servers import RedisServer

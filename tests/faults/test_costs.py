@@ -9,8 +9,9 @@ from pathlib import Path
 
 import redis
 
+from tests.conftest import Figure
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure, ms, quantile
+from tests.faults.figures import ms, quantile
 from tests.faults.lines import Line, Lines, timed
 from tests.faults.tokens import access, calling, first_token, plain_access, refreshing
 from tests.integration.servers import RunningGateway

@@ -4,9 +4,10 @@ import asyncio
 import time
 from itertools import pairwise
 
+from tests.conftest import Figure
 from tests.faults.chains import Chain
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure, ms
+from tests.faults.figures import ms
 from tests.faults.lines import Line, Lines, until_status
 from tests.faults.tokens import (
     access,

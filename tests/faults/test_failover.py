@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Figure
 from tests.faults.chains import Chain, longest_gap
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure
 from tests.faults.lines import Lines
 from tests.redis_servers import RedisServer, SentinelSet, sentinel_set
 from tests.stores.recording import until

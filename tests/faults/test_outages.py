@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Figure
 from tests.faults.chains import Chain
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure, ms, quantile
+from tests.faults.figures import ms, quantile
 from tests.faults.lines import Line, Lines, Reply, timed, until_status
 from tests.faults.relay import relay_to
 from tests.faults.tokens import access, calling, ending, first_token, refreshing, successor

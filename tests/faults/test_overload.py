@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.conftest import Figure
 from tests.factories import SECRET, sign, simplejwt_claims
-from tests.faults.figures import Figure, ms, quantile
+from tests.faults.figures import ms, quantile
 from tests.faults.lines import Line
 from tests.integration.servers import RunningEcho, RunningGateway
 

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
+from tests.conftest import Figure
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure
 from tests.faults.lines import Lines
 from tests.faults.tokens import access, calling, claims_of, first_token, refreshing, successor
 from tests.redis_servers import RedisServer

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import Figure
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure, ms, quantile
+from tests.faults.figures import ms, quantile
 from tests.faults.lines import Lines, until_status
 from tests.faults.tokens import (
     access,

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from examples.processes import Processes
+from tests.conftest import Figure
 from tests.faults.conftest import worker_config
-from tests.faults.figures import Figure, ms, quantile
+from tests.faults.figures import ms, quantile
 from tests.faults.lines import Lines, until_status
 from tests.faults.tokens import (
     access,

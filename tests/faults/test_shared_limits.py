@@ -2,8 +2,8 @@
 
 import asyncio
 
+from tests.conftest import Figure
 from tests.faults.conftest import Run
-from tests.faults.figures import Figure
 from tests.faults.lines import Lines
 from tests.faults.tokens import calling, plain_access
 from tests.redis_servers import RedisServer

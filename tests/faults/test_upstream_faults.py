@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.faults.figures import Figure, ms, quantile
+from tests.conftest import Figure
+from tests.faults.figures import ms, quantile
 from tests.faults.requests import NOTHING, Clients
 from tests.integration.exchange import ask
-from tests.integration.fronts import free_ports
 from tests.integration.servers import RunningEcho, RunningGateway
+from tests.ports import free_ports
 from tests.servers import Upstreamed, scripted
 
 Run = Callable[[dict[str, Any]], RunningGateway]

@@ -13,8 +13,8 @@ from examples.apps import status_of
 from examples.processes import Processes
 from tests.factories import sign
 from tests.integration.exchange import JSON, Answer, ask, authorization
-from tests.integration.fronts import free_ports
 from tests.integration.servers import ROOT, RunningGateway
+from tests.ports import free_ports
 
 # Of each kind the file in deploy/, and how it is started with it.
 RECIPES = {

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from examples.processes import Processes
 from tests.integration.exchange import JSON, Answer, ask
-from tests.integration.fronts import free_ports, start_deployed
+from tests.integration.fronts import start_deployed
 from tests.integration.servers import RunningGateway
+from tests.ports import free_ports
 
 WHO = b'{"username": "user1", "password": "#beta123"}'
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from examples.processes import Processes
 from tests.integration.exchange import Answer, head, receive
-from tests.integration.fronts import certificate, free_ports, start_deployed
+from tests.integration.fronts import certificate, start_deployed
+from tests.ports import free_ports
 
 BALANCER = "127.0.0.9"  # whose word in the PROXY protocol is believed
 

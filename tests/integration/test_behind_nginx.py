@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from examples.processes import Processes
-from tests.integration.fronts import certificate, free_ports, start_nginx
+from tests.integration.fronts import certificate, start_nginx
 from tests.integration.servers import RunningGateway, start_gateway
+from tests.ports import free_ports
 
 CLIENT = "127.0.0.5"  # any address of the loopback that is no trusted proxy
 

@@ -12,6 +12,7 @@ from websockets import ConnectionClosedError
 from websockets.asyncio.client import ClientConnection
 
 from examples.processes import Processes
+from tests.conftest import Figure
 from tests.integration.live.servers import Live, start_live
 
 IDLE = 1000  # sockets
@@ -42,7 +43,7 @@ def stands(probe: Callable[[], int]) -> bool:
 
 
 async def test_a_thousand_idle_sockets_are_open_at_once_and_cost_little(
-    run_live: Callable[..., Live], capsys: pytest.CaptureFixture[str]
+    run_live: Callable[..., Live], figure: Figure
 ) -> None:
     live = run_live()
     token = live.log_in()["access"]
@@ -64,8 +65,7 @@ async def test_a_thousand_idle_sockets_are_open_at_once_and_cost_little(
         for socket in sockets:
             await socket.send("here")
         assert {await socket.recv() for socket in sockets} == {"here"}
-        with capsys.disabled():
-            print(f"\n  {IDLE} idle sockets: {used / 1024:.1f} KiB each")
+        figure(f"{IDLE} idle sockets: {used / 1024:.1f} KiB each")
         assert used < MOST_PER_SOCKET
         answer = live.post("/page/")  # beside them all goes on
         assert answer.status == 200
@@ -73,7 +73,7 @@ async def test_a_thousand_idle_sockets_are_open_at_once_and_cost_little(
 
 
 async def test_a_slow_reader_holds_the_app_up_and_no_memory(
-    run_live: Callable[..., Live], capsys: pytest.CaptureFixture[str]
+    run_live: Callable[..., Live], figure: Figure
 ) -> None:
     live = run_live()
     async with live.socket() as before:
@@ -87,8 +87,7 @@ async def test_a_slow_reader_holds_the_app_up_and_no_memory(
             socket.transport.pause_reading()
             assert await until(lambda: stands(live.poured))
             held = live.memory() - start
-            with capsys.disabled():
-                print(f"\n  a slow reader: {held / 1024:.0f} KiB more")
+            figure(f"a slow reader: {held / 1024:.0f} KiB more")
             assert held < 1 << 20
             await before.send("others go on")
             assert await before.recv() == "others go on"

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.factories import private_pem, rsa_key, sign
-from tests.integration.fronts import chromium, free_ports
+from tests.integration.fronts import chromium
 from tests.integration.servers import RunningApp, RunningGateway
+from tests.ports import free_ports
 from tests.servers import Script, Upstreamed, scripted
 
 # What a front end does: log in, call, learn that its token is over, refresh, call, log out. Each

@@ -15,10 +15,11 @@ from gateway.stores.base import SessionKey
 from tests.factories import sign, simplejwt_claims
 from tests.integration.browser import Page
 from tests.integration.exchange import JSON, ask
-from tests.integration.fronts import free_ports, start_nginx
+from tests.integration.fronts import start_nginx
 from tests.integration.servers import RunningApp, RunningGateway
 from tests.integration.test_admin_api import TOKEN, config
 from tests.integration.test_dashboard import HOSTILE, find_sessions, opened, page, shown
+from tests.ports import free_ports
 from tests.redis_servers import redis_server
 from tests.stores.conftest import running
 from tests.stores.recording import POLICY, RecordingSink, token

@@ -6,17 +6,17 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
 from examples.processes import Processes
+from tests.conftest import Figure
 from tests.integration.exchange import ask, head
 from tests.integration.front_conf import BALANCER, Clients, Front, config, reached, start, trusting
-from tests.integration.fronts import free_ports
 from tests.integration.live.servers import start_live
 from tests.integration.servers import RunningEcho, RunningGateway, start_gateway
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="module", params=["tcp", "unix"])
@@ -120,7 +120,7 @@ async def test_a_socket_opens_through_tls_and_ends_with_its_session(
 
 
 async def test_no_request_fails_while_both_gateways_are_restarted_in_turn(
-    by: str, own_echo: RunningEcho, children: Processes, tmp_path: Path, capsys: Any
+    by: str, own_echo: RunningEcho, children: Processes, tmp_path: Path, figure: Figure
 ) -> None:
     ports = free_ports(2)
 
@@ -140,8 +140,7 @@ async def test_no_request_fails_while_both_gateways_are_restarted_in_turn(
                 await clients.until_answered(100)
                 gateways[number] = await asyncio.to_thread(run, number)
         await clients.until_answered(200)
-    with capsys.disabled():
-        print(f"\n    6 restarts by {by}: {dict(clients.answers)}")
+    figure(f"6 restarts by {by}: {dict(clients.answers)}")
     assert clients.failures == []
     assert set(clients.answers) == {("GET", 200), ("POST", 201)}
     # Each was carried out, and none of them twice.

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from examples.apps import connect
+from tests.conftest import Figure
 from tests.integration.exchange import ask, head, receive
 from tests.integration.load import Load
 from tests.integration.servers import KeptConnection, RunningEcho, RunningGateway
@@ -33,7 +34,7 @@ def host_seen(answer: Any) -> str:
 
 
 async def test_no_request_fails_over_ten_reloads_under_load(
-    echo: str, run_gateway: Run, capsys: Any
+    echo: str, run_gateway: Run, figure: Figure
 ) -> None:
     gateway = run_gateway(config(echo))
     async with Load(gateway.address).running(kept=8, anew=8) as load:
@@ -42,8 +43,7 @@ async def test_no_request_fails_over_ten_reloads_under_load(
             code, said = await asyncio.to_thread(gateway.reload)
             assert code == 0, said
             await load.until_answered(1000)
-    with capsys.disabled():
-        print(f"\n    10 reloads: {load.answered} answered, the longest in {load.longest:.3f} s")
+    figure(f"10 reloads: {load.answered} answered, the longest in {load.longest:.3f} s")
     assert (load.lost, load.raced, load.refused) == ([], 0, 0)
     assert set(load.statuses) == {200}
     assert load.answered >= 10_000

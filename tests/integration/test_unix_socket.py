@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from examples.apps import connect
+from tests.conftest import Figure
 from tests.integration.exchange import ask
 from tests.integration.load import Load
 from tests.integration.servers import ROOT, RunningEcho, RunningGateway
@@ -60,21 +61,20 @@ def command(gateway: RunningGateway, name: str, **environ: str) -> tuple[int, st
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_stop_under_load_loses_nothing(
-    echo: str, run_gateway: Run, path: Path, workers: int, capsys: Any
+    echo: str, run_gateway: Run, path: Path, workers: int, figure: Figure
 ) -> None:
     gateway = run_gateway(config(echo, path, workers=workers))
     async with Load(gateway.address).running(kept=16, anew=8) as load:
         await load.until_answered(500)
         gateway.process.terminate()
         await asyncio.to_thread(gateway.process.finish)  # raises unless the exit code is 0
-    with capsys.disabled():
-        print(f"\n    SIGTERM with {workers} worker(s) on a unix socket: {load.answered} answered")
+    figure(f"SIGTERM with {workers} worker(s) on a unix socket: {load.answered} answered")
     assert (load.lost, load.raced, set(load.statuses)) == ([], 0, {200})
     assert not is_there(path)
 
 
 def test_connections_that_come_at_once_are_spread(
-    echo: str, run_gateway: Run, path: Path, capsys: Any
+    echo: str, run_gateway: Run, path: Path, figure: Figure
 ) -> None:
     gateway = run_gateway(config(echo, path, workers=4))
     workers = gateway.workers()
@@ -86,8 +86,7 @@ def test_connections_that_come_at_once_are_spread(
             lambda: sum(map(open_files, workers)) - sum(before) >= CONNECTIONS or None
         )
         shares = [open_files(pid) - held for pid, held in zip(workers, before, strict=True)]
-    with capsys.disabled():
-        print(f"\n    {CONNECTIONS} connections to 4 workers on a unix socket: {sorted(shares)}")
+    figure(f"{CONNECTIONS} connections to 4 workers on a unix socket: {sorted(shares)}")
     assert max(shares) < 0.65 * CONNECTIONS  # who woke first had 0.68 to 0.98 of them
 
 

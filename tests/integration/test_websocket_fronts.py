@@ -9,8 +9,9 @@ from websockets.asyncio.client import connect
 
 from examples.processes import Processes
 from tests.integration.exchange import ask
-from tests.integration.fronts import chromium, free_ports, start_nginx
+from tests.integration.fronts import chromium, start_nginx
 from tests.integration.live.servers import Live, start_live
+from tests.ports import free_ports
 
 # A page can't set header fields: the token goes along as a subprotocol, or in the query.
 PAGE = """<!doctype html><title>live</title><script>

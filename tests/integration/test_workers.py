@@ -16,12 +16,12 @@ import pytest
 
 from examples.apps import connect
 from gateway.edge.ports import listen_together
+from tests.conftest import Figure
 from tests.integration.exchange import ask, head, receive
 from tests.integration.load import Load
 from tests.integration.servers import RunningEcho, RunningGateway
 
 Run = Callable[[dict[str, Any]], RunningGateway]
-Say = Callable[[str], None]
 
 RESPAWN = 2.0  # seconds
 CONNECTIONS = 400
@@ -34,17 +34,6 @@ def config(address: str, *, preserve_host: bool = True, **server: Any) -> dict[s
         "upstreams": {"echo": {"servers": [address], "preserve_host": preserve_host}},
         "routes": [{"path": "/", "auth": "none", "upstream": "echo"}],
     }
-
-
-@pytest.fixture
-def say(capsys: pytest.CaptureFixture[str]) -> Say:
-    """Shows a figure."""
-
-    def shown(line: str) -> None:
-        with capsys.disabled():
-            print(f"\n    {line}")
-
-    return shown
 
 
 def open_files(pid: int) -> int:
@@ -90,7 +79,7 @@ async def until_ready(gateway: RunningGateway, *, without: int) -> float:
     return time.perf_counter() - began
 
 
-def test_connections_are_spread_evenly(echo: str, run_gateway: Run, say: Say) -> None:
+def test_connections_are_spread_evenly(echo: str, run_gateway: Run, figure: Figure) -> None:
     gateway = run_gateway(config(echo))
     workers = gateway.workers()
     before = [open_files(pid) for pid in workers]
@@ -102,12 +91,12 @@ def test_connections_are_spread_evenly(echo: str, run_gateway: Run, say: Say) ->
             lambda: sum(map(open_files, workers)) - sum(before) >= CONNECTIONS or None
         )
         shares = [open_files(pid) - held for pid, held in zip(workers, before, strict=True)]
-    say(f"{CONNECTIONS} connections to 2 workers: {shares[0]} and {shares[1]}")
+    figure(f"{CONNECTIONS} connections to 2 workers: {shares[0]} and {shares[1]}")
     assert min(shares) >= 0.4 * CONNECTIONS
 
 
 async def test_a_killed_worker_takes_with_it_what_it_had_begun_alone(
-    echo: str, run_gateway: Run, say: Say
+    echo: str, run_gateway: Run, figure: Figure
 ) -> None:
     gateway = run_gateway(config(echo))
     async with under_load(gateway) as load:
@@ -118,7 +107,7 @@ async def test_a_killed_worker_takes_with_it_what_it_had_begun_alone(
         after = await asyncio.to_thread(gateway.metric, "gateway_requests_total")
         await load.until_answered(1000)
     failed = len(load.lost) + load.raced
-    say(
+    figure(
         f"kill -9 of 1 of 2 workers under load: {failed} of {load.answered} requests failed, "
         f"ready again after {took:.2f} s, the longest answer took {load.longest:.2f} s"
     )
@@ -160,7 +149,7 @@ def test_requests_of_the_other_workers_live_on(own_echo: RunningEcho, run_gatewa
 
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_stop_under_load_loses_nothing(
-    echo: str, run_gateway: Run, say: Say, workers: int
+    echo: str, run_gateway: Run, figure: Figure, workers: int
 ) -> None:
     gateway = run_gateway(config(echo, workers=workers))
     async with under_load(gateway) as load:
@@ -168,7 +157,7 @@ async def test_a_stop_under_load_loses_nothing(
         gateway.process.terminate()
         await asyncio.to_thread(gateway.process.finish)  # raises unless the exit code is 0
         took = time.perf_counter() - began
-    say(
+    figure(
         f"SIGTERM with {workers} worker(s) under load: {load.answered} answered, "
         f"{len(load.lost)} lost, {load.raced} raced, ended after {took:.2f} s"
     )
@@ -204,7 +193,7 @@ def test_what_outlives_the_grace_is_cut(own_echo: RunningEcho, run_gateway: Run)
 
 
 async def test_no_request_fails_over_reloads_of_two_workers(
-    echo: str, run_gateway: Run, say: Say
+    echo: str, run_gateway: Run, figure: Figure
 ) -> None:
     gateway = run_gateway(config(echo))
     async with under_load(gateway) as load:
@@ -215,7 +204,7 @@ async def test_no_request_fails_over_reloads_of_two_workers(
             code, said = await asyncio.to_thread(gateway.reload)
             assert code == 0, said
             await load.until_answered(200)
-    say(f"{number} reloads of 2 workers: {load.answered} answered, all with 200")
+    figure(f"{number} reloads of 2 workers: {load.answered} answered, all with 200")
     assert (load.lost, load.raced, load.refused) == ([], 0, 0)
     assert set(load.statuses) == {200}
     assert gateway.metric("gateway_requests_total") == load.answered

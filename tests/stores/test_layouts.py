@@ -10,7 +10,8 @@ from redis.crc import key_slot
 
 from gateway.errors import StoreUnavailable
 from gateway.stores.redis import RedisStore
-from tests.redis_servers import Cluster, RedisServer, free_port, redis_server
+from tests.ports import free_port
+from tests.redis_servers import Cluster, RedisServer, redis_server
 from tests.stores.conftest import running
 from tests.stores.recording import KEY, MINUTE, POLICY, RecordingSink, token, until
 from tests.stores.resharding import Move

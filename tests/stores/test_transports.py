@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.stores.base import Policy, Presented, SessionKey, Verdict
-from tests.redis_servers import free_port, redis_binary, redis_server
+from tests.ports import free_port
+from tests.redis_servers import redis_binary, redis_server
 from tests.stores.conftest import running
 from tests.stores.recording import MINUTE, RecordingSink
 

@@ -15,17 +15,12 @@ from gateway.upstream.exchange import Exchange
 from gateway.upstream.pool import Upstream
 from gateway.upstream.retrying import RetryBudget
 from gateway.upstream.waiting import Waiters
+from tests.ports import free_port
 from tests.servers import Upstreamed, answering, scripted
 from tests.upstream.servers import GET, POST, REQUEST, Ask, ask, ports_of, reason_of, running
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SICK = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
-
-
-def free_port() -> int:
-    """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 async def listening(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

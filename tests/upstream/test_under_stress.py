@@ -12,11 +12,12 @@ from gateway.config import AdaptiveConcurrencyConfig, UpstreamConfig
 from gateway.upstream.circuit import CircuitBreaker
 from gateway.upstream.concurrency import ConcurrencyLimit
 from gateway.upstream.pool import Upstream
+from tests.ports import free_port
 from tests.servers import Upstreamed, answering, scripted
 from tests.upstream.servers import POST, ask, reason_of, running
 from tests.upstream.test_balancing import chosen
 from tests.upstream.test_balancing import upstream as balanced
-from tests.upstream.test_several_servers import free_port, until
+from tests.upstream.test_several_servers import until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 SICK = b"HTTP/1.1 503 Sick\r\nContent-Length: 0\r\n\r\n"
