@@ -168,6 +168,7 @@ class Gateway:
 
     def take_over(self) -> None:
         """Becomes the one that answers, and whose store the metrics and the open sockets follow."""
+        self.state.take_over(self.config)
         self.metrics.store_up.set_function(lambda: self.store.is_up)
         self.metrics.upstreams.follow(self.upstreams)
         self.metrics.tokens.follow(self._sites.token_caches)

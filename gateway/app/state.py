@@ -21,16 +21,22 @@ class State:
         self.view = open_view(config, store=self.store, metrics=metrics)
         # Counts while the store is away.
         self.local = self.store if self.store.is_local else MemoryStore(wall=time.time)
-        self._settings = (config.store, access_life(config))
+        self._url, self._settings = config.store.url, _settings(config)
         self._users = 0
         self._sweeping: asyncio.Task[None] | None = None
 
     def serves(self, config: Config) -> bool:
         """Whether a gateway of this configuration can go on with this very state."""
-        settings, _ = self._settings
-        if self.store.is_local and settings.url == config.store.url:
+        if self.store.is_local and self._url == config.store.url:
             return True  # none of the other settings matters in one process
-        return self._settings == (config.store, access_life(config))
+        return self._settings == _settings(config)
+
+    def take_over(self, config: Config) -> None:
+        """Bears an outage as `config` wants it: no reason to forget what is revoked, least of all
+        while no store can tell it again.
+        """
+        store = config.store
+        self.view.bear(max_staleness=store.max_staleness, on_outage=store.on_outage)
 
     async def start(self) -> None:
         """Is called by each who uses it; the first call opens it."""
@@ -54,3 +60,8 @@ class State:
 
     def __repr__(self) -> str:
         return f"<State {self.store!r} users={self._users}>"
+
+
+def _settings(config: Config) -> tuple[dict[str, object], int]:
+    """What the store and its view are built from."""
+    return config.store.model_dump(exclude={"max_staleness", "on_outage"}), access_life(config)

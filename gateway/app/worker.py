@@ -69,6 +69,8 @@ class Worker:
         if new.state is now.state or await new.view.wait_until_whole(STORE_ON_RELOAD):
             return None
         why = new.unready_because()
+        if why is None and now.view.is_whole:  # `allow` is no leave to forget what is known
+            why = "revocations are not loaded yet"
         if why is not None:
             await self.abort()
             return f"store: {why}"

@@ -49,14 +49,18 @@ class RevocationView:
         wall: Callable[[], float],
         on_lag: Callable[[float], None] | None = None,
     ) -> None:
-        self._max_staleness = max_staleness
         self._ages = not is_local  # a store in this very process has told all there is
-        self._denies_old = on_outage == "deny" and self._ages
+        self.bear(max_staleness=max_staleness, on_outage=on_outage)
         self._monotonic = monotonic
         self._wall = wall
         self._on_lag = on_lag
         self._confirmed = -math.inf
         self._issuers: dict[str, Revoked] = {}
+
+    def bear(self, *, max_staleness: float, on_outage: Literal["deny", "allow"]) -> None:
+        """From now on judges its age so; what is known stays known."""
+        self._max_staleness = max_staleness
+        self._denies_old = on_outage == "deny" and self._ages
 
     def check(self, identity: Identity) -> None:
         """Returns for a token that stands, as far as is known; else raises.

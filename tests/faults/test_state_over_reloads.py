@@ -8,7 +8,7 @@ import pytest
 
 from examples.processes import Processes
 from tests.faults.conftest import worker_config
-from tests.faults.lines import Lines
+from tests.faults.lines import Lines, until_status
 from tests.faults.tokens import (
     access,
     calling,
@@ -36,7 +36,7 @@ def other_upstream_timeouts(config: dict[str, Any]) -> None:
 
 
 def other_store_settings(config: dict[str, Any]) -> None:
-    config["store"]["max_staleness"] = "7s"
+    config["store"]["timeout"] = "300ms"
 
 
 def other_lives(config: dict[str, Any]) -> None:
@@ -90,3 +90,23 @@ async def test_sessions_revocations_and_counts_outlive_a_reload(
         assert goes_on.status == 200
         assert is_blacklisted(await line.ask(refreshing(first)))  # spent before the reload
         assert (await line.ask(calling(access(goes_on)))).status == 401
+
+
+async def test_a_reload_to_allow_and_back_in_an_outage_forgets_no_logout(
+    upstream: str, valkey: RedisServer, start: Callable[[dict[str, Any]], RunningGateway]
+) -> None:
+    config = worker_config(upstream, valkey.url, {"store": {"max_staleness": "2s"}})
+    gateway = start(config)
+    async with Lines() as lines:
+        line = await lines.to(gateway.address)
+        ended, stays = [await line.ask(refreshing(first_token(each))) for each in ("a", "b")]
+        assert (await line.ask(ending(successor(ended)))).status == 200
+        valkey.kill()
+        await until_status(line, calling(access(stays)), 503)
+
+        for word, status in (("allow", 200), ("deny", 503)):
+            config["store"]["on_outage"] = word
+            gateway.rewrite(config)
+            assert gateway.reload()[0] == 0
+            assert (await line.ask(calling(access(stays)))).status == status
+            assert (await line.ask(calling(access(ended)))).status == 401
