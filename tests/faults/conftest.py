@@ -25,13 +25,6 @@ Run = Callable[..., list[RunningGateway]]
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nok"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.parent == here:
-            item.add_marker("alone")  # it measures
-
-
 @pytest.fixture
 def valkey(tmp_path: Path) -> Iterator[RedisServer]:
     """A server that only this test uses."""

@@ -7,6 +7,7 @@ import time
 from hashlib import sha1
 from pathlib import Path
 
+import pytest
 import redis
 
 from tests.conftest import Figure
@@ -16,6 +17,8 @@ from tests.faults.lines import Line, Lines, timed
 from tests.faults.tokens import access, calling, first_token, plain_access, refreshing
 from tests.integration.servers import RunningGateway
 from tests.redis_servers import RedisServer
+
+pytestmark = pytest.mark.alone  # it measures
 
 CALLS, TOKENS, CLIENTS = 10_000, 50, 20
 # What the background says: the log is followed, the server probed, connections are made.

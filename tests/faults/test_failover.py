@@ -13,6 +13,8 @@ from tests.faults.lines import Lines
 from tests.redis_servers import RedisServer, SentinelSet, sentinel_set
 from tests.stores.recording import until
 
+pytestmark = pytest.mark.alone  # it measures
+
 CLIENTS = 40
 DOWN_AFTER = 1000  # milliseconds, of the Sentinels
 

@@ -25,6 +25,8 @@ from tests.integration.servers import RunningGateway
 from tests.redis_servers import RedisServer, redis_server
 from tests.stores.recording import until
 
+pytestmark = pytest.mark.alone  # it measures
+
 STALENESS = 2.0  # max_staleness; the log is confirmed every half second
 BLOCK = 0.5
 TIMEOUT = 0.25  # store.timeout

@@ -6,11 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from tests.conftest import Figure
 from tests.factories import SECRET, sign, simplejwt_claims
 from tests.faults.figures import ms, quantile
 from tests.faults.lines import Line
 from tests.integration.servers import RunningEcho, RunningGateway
+
+pytestmark = pytest.mark.alone  # it measures
 
 WORKERS, NAP = 4, 0.04  # Gunicorn's sync workers, and seconds of an answer
 CAPACITY = WORKERS / NAP  # a second, at most

@@ -24,6 +24,8 @@ from tests.integration.servers import RunningGateway
 from tests.redis_servers import RedisServer, cluster, redis_server
 from tests.stores.recording import until
 
+pytestmark = pytest.mark.alone  # it measures
+
 LOGOUTS = 200
 
 

@@ -182,6 +182,7 @@ def _has_other_worker(server: RunningEcho, old: int) -> bool:
         return False
 
 
+@pytest.mark.alone
 async def test_a_server_that_stands_still_costs_what_it_holds_until_the_deadline(
     pair: list[RunningEcho], run_gateway: Run, figure: Figure
 ) -> None:
@@ -274,6 +275,7 @@ def _received(address: str) -> bytes:
     return received
 
 
+@pytest.mark.alone
 async def test_a_drip_without_end_is_cut_at_the_total(run_gateway: Run, figure: Figure) -> None:
     async def script(connection: Upstreamed) -> None:
         await connection.head()
@@ -318,6 +320,7 @@ async def test_idle_connections_that_gunicorn_closes_cost_nothing(
     assert twice == []
 
 
+@pytest.mark.alone
 async def test_one_dead_upstream_leaves_the_others_alone(
     run_echo: RunEcho, run_gateway: Run, figure: Figure
 ) -> None:
