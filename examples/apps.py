@@ -5,6 +5,7 @@ Everything made here lies in a state directory outside the sources; making it tw
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import http.client
 import os
@@ -12,7 +13,8 @@ import re
 import secrets
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,6 +106,15 @@ class Server:
         self.process.stop()
 
 
+@contextmanager
+def made_by_one(place: Path) -> Iterator[None]:
+    """Waits while another process makes the same thing."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class Example:
     """One sample app on this machine: prepared once, started as often as wanted.
 
@@ -171,13 +182,15 @@ class Example:
         requirements = self.sources / "requirements.txt"
         stamp = self.environment / "installed"
         wanted = _digest(sys.version, requirements)
-        if self.python.exists() and _is_stamped(stamp, wanted):
-            return
-        self._step("creates its environment", sys.executable, "-m", "venv", "--clear",
-                   self.environment)  # fmt: skip
-        self._step("installs its requirements", self.python, "-m", "pip", "install", "--no-input",
-                   "--disable-pip-version-check", "--requirement", requirements)  # fmt: skip
-        stamp.write_text(wanted)
+        with made_by_one(self.environment):
+            if self.python.exists() and _is_stamped(stamp, wanted):
+                return
+            self._step("creates its environment", sys.executable, "-m", "venv", "--clear",
+                       self.environment)  # fmt: skip
+            self._step("installs its requirements", self.python, "-m", "pip", "install",
+                       "--no-input", "--disable-pip-version-check", "--requirement",
+                       requirements)  # fmt: skip
+            stamp.write_text(wanted)
 
     def _make_secrets(self) -> None:
         secret_key = self.state / "secret_key"

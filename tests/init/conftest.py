@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.apps import STATE, Example
+from examples.apps import STATE, Example, made_by_one
 from examples.processes import Processes
 from gateway.cli import main
 
@@ -120,15 +120,16 @@ def drf_jwt() -> Path:
     environment = STATE / "environments" / "drf-jwt"
     python, stamp = environment / "bin" / "python", environment / "installed"
     wanted = sys.version + requirements.read_text()
-    if not stamp.exists() or stamp.read_text() != wanted:
-        commands: list[list[str | Path]] = [
-            [sys.executable, "-m", "venv", "--clear", environment],
-            [python, "-m", "pip", "install", "--quiet", "--no-input",
-             "--disable-pip-version-check", "--requirement", requirements],
-        ]  # fmt: skip
-        for command in commands:
-            subprocess.run(command, check=True, capture_output=True)
-        stamp.write_text(wanted)
+    with made_by_one(environment):
+        if not stamp.exists() or stamp.read_text() != wanted:
+            commands: list[list[str | Path]] = [
+                [sys.executable, "-m", "venv", "--clear", environment],
+                [python, "-m", "pip", "install", "--quiet", "--no-input",
+                 "--disable-pip-version-check", "--requirement", requirements],
+            ]  # fmt: skip
+            for command in commands:
+                subprocess.run(command, check=True, capture_output=True)
+            stamp.write_text(wanted)
     return python
 
 
