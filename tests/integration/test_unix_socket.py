@@ -14,7 +14,7 @@ import pytest
 
 from examples.apps import connect
 from tests.conftest import Figure
-from tests.integration.exchange import ask
+from tests.integration.exchange import ask, head, receive
 from tests.integration.load import Load
 from tests.integration.servers import ROOT, RunningEcho, RunningGateway
 
@@ -94,16 +94,14 @@ def test_it_is_found_no_more_while_the_last_requests_are_finished(
     own_echo: RunningEcho, run_gateway: Run, path: Path
 ) -> None:
     gateway = run_gateway(config(own_echo.address, path, workers=2))
-    held = subprocess.Popen(
-        ["curl", "--silent", "--unix-socket", path, "http://localhost/hold/"],
-        stdout=subprocess.DEVNULL,
-    )
-    own_echo.wait_until_held(1)
-    gateway.process.terminate()
-    gateway.process.wait_for(lambda: not path.exists() or None)
-    follower = run_gateway(config(own_echo.address, path))  # the place is free for it
-    own_echo.release()
-    assert held.wait(30) == 0
+    with connect(gateway.address) as held:
+        held.sendall(head("GET", "/hold/"))
+        own_echo.wait_until_held(1)
+        gateway.process.terminate()
+        gateway.process.wait_for(lambda: not path.exists() or None)
+        follower = run_gateway(config(own_echo.address, path))  # the place is free for it
+        own_echo.release()
+        assert receive(held).status == 200
     gateway.process.finish()
     assert ask(follower.address, "GET", "/").status == 200
 
