@@ -55,12 +55,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind)]
-    told = [
-        (report.nodeid, [str(line) for name, line in report.user_properties if name == "figure"])
-        for report in reports
-    ]
-    if any(lines for _, lines in told):
+    measured = [report for report in reports if report.user_properties]
+    if measured:
         terminalreporter.section("figures")
-    for test, lines in sorted(told):
-        for line in [test, *(f"    {line}" for line in lines)] if lines else []:
-            terminalreporter.write_line(line)
+    for report in sorted(measured, key=lambda report: report.nodeid):
+        terminalreporter.write_line(report.nodeid)
+        for _, line in report.user_properties:
+            terminalreporter.write_line(f"    {line}")
