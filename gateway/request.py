@@ -48,10 +48,9 @@ class RequestHead:
     Django's resolver sees it), `query` the bytes behind the first `?`. Header names are in lower
     case; `lines` are the fields as they go on, in the client's spelling where that is known.
     `peer` is the address of the connection, `UNIX_PEER` behind a unix socket, None where it is not
-    known. `may_upgrade`
-    says that the client asks for another protocol, on a connection that can be given to it. `cors`
-    is what the answer says of it, once that is known; nothing where no route says so. `user`,
-    `session` (its id) and `trace` are for who observes.
+    known. `may_upgrade` says that the client asks for another protocol, on a connection that can be
+    given to it. `cors` is what the answer says of it, once that is known; nothing where no route
+    says so. `user`, `session` (its id) and `trace` are for who observes.
     """
 
     method: str
